@@ -1,0 +1,50 @@
+// Sockets, connected and listening: TCP and Unix.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "periprox/base/clock.hpp"
+#include "periprox/base/result.hpp"
+#include "periprox/base/unique_fd.hpp"
+#include "periprox/link/address.hpp"
+
+namespace periprox::link {
+
+class Loop;
+
+/// A connection that was accepted.
+struct Accepted {
+  UniqueFd socket;
+  std::string peer;  ///< For the log: "127.0.0.1:4711", "uid 1000, pid 4711".
+};
+
+/// Accepts connections until destroyed. A Unix socket's file is removed then.
+class Listener {
+ public:
+  using OnAccept = std::function<void(Accepted)>;
+
+  /// Listens at once. A stale Unix socket file, where nobody listens any more, is replaced.
+  [[nodiscard]] static Result<Listener> open(Loop& loop, const Address& address, OnAccept on_accept);
+  Listener(Listener&&) noexcept;
+  Listener& operator=(Listener&&) noexcept;
+  ~Listener();
+
+  /// Where it really listens: with the port that the system chose when 0 was asked for.
+  [[nodiscard]] const Address& address() const;
+
+ private:
+  struct Impl;
+  explicit Listener(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+/// Connects; `done` is called once, on the loop. Names are resolved on a helper thread. TCP sockets
+/// get TCP_NODELAY and keepalive.
+void connect(Loop& loop, const Address& address, Duration timeout, std::function<void(Result<UniqueFd>)> done);
+
+/// TCP: no delay, and a keepalive that notices a vanished peer within about 25 s. Unix: a large buffer.
+void tune_socket(int fd);
+
+}  // namespace periprox::link

@@ -1,0 +1,94 @@
+#include "periprox/session/devlist_client.hpp"
+
+#include <utility>
+
+namespace periprox::session {
+
+using namespace wire::usbip;  // NOLINT(google-build-using-namespace): the language of this file
+
+DevlistClient::DevlistClient(TimePoint now, Done done, Duration timeout)
+    : done_(std::move(done)), deadline_(now + timeout) {
+  sender_.put_struct(OpHeader{.code = static_cast<std::uint16_t>(OpCode::DevlistRequest)});
+}
+
+std::span<const MutableBytes> DevlistClient::receive_into() {
+  if (finished()) return {};
+  return receiver_.places();
+}
+
+void DevlistClient::received(std::size_t count, TimePoint /*now*/) {
+  receiver_.advance(count);
+  while (!finished() && step()) {
+  }
+}
+
+/// Takes the head, one device or one interface; false when it has not arrived yet.
+bool DevlistClient::step() {
+  if (!head_read_) {
+    const auto head = receiver_.take<DevlistReplyHead>();
+    if (!head) return false;
+    head_read_ = true;
+    if (head->header.version != kVersion ||
+        head->header.code != static_cast<std::uint16_t>(OpCode::DevlistReply)) {
+      end(fail(Error::Kind::Malformed, "cannot list the server's devices",
+               "its answer is no device list of USB/IP version 1.1.1"));
+    } else if (head->header.status != 0) {
+      end(fail(Error::Kind::Failed, "cannot list the server's devices", op_status_text(head->header.status)));
+    } else if (head->device_count > kMaxDevices) {
+      end(fail(Error::Kind::Malformed, "cannot list the server's devices",
+               "it announces " + std::to_string(head->device_count) + " of them"));
+    } else {
+      devices_left_ = head->device_count;
+      if (devices_left_ == 0) end(std::move(devices_));
+    }
+    return true;
+  }
+  if (interfaces_left_ > 0) {
+    const auto interface = receiver_.take<InterfaceRecord>();
+    if (!interface) return false;
+    devices_.back().interfaces.push_back(
+        {interface->bInterfaceClass, interface->bInterfaceSubClass, interface->bInterfaceProtocol});
+    --interfaces_left_;
+  } else {
+    const auto record = receiver_.take<DeviceRecord>();
+    if (!record) return false;
+    if (!name_in(record->busid) || !name_in(record->path)) {
+      end(fail(Error::Kind::Malformed, "cannot list the server's devices", "a name in its list has no end"));
+      return false;
+    }
+    devices_.push_back({*record, {}});
+    interfaces_left_ = record->bNumInterfaces;
+    --devices_left_;
+  }
+  if (devices_left_ == 0 && interfaces_left_ == 0) end(std::move(devices_));
+  return true;
+}
+
+void DevlistClient::receive_ended(std::optional<Error> error) {
+  end(tl::make_unexpected(error.value_or(Error{Error::Kind::Malformed, "cannot list the server's devices",
+                                               "it closed the connection in the middle of the list", {}})));
+}
+
+std::optional<TimePoint> DevlistClient::wake_at() const {
+  if (finished()) return std::nullopt;
+  return deadline_;
+}
+
+void DevlistClient::woken(TimePoint now) {
+  if (now < deadline_) return;
+  end(fail(Error::Kind::Failed, "cannot list the server's devices", "it did not answer in time",
+           "check the address and that a USB/IP server runs there"));
+}
+
+void DevlistClient::close() {
+  end(fail(Error::Kind::Failed, "cannot list the server's devices", "the request was given up"));
+}
+
+void DevlistClient::end(Result<std::vector<ListedDevice>> result) {
+  const auto done = std::exchange(done_, {});
+  if (!done) return;
+  if (!result) failure_ = result.error();
+  done(std::move(result));
+}
+
+}  // namespace periprox::session

@@ -1,0 +1,495 @@
+// How it works: process() takes as many whole messages as have arrived, one step() each. A CMD_SUBMIT
+// goes through UrbHeader (decode and judge), AdmitSubmit (is there memory?), OutData (the link reads
+// straight into the device's payload) and IsoDescriptors, and is then submitted. What is wrong with a
+// well-formed URB is an answer, not an error: its payload is consumed and it is refused with a status.
+// What leaves the stream without a next header is the peer's end.
+#include "periprox/session/usbip_server.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "periprox/usb/setup_packet.hpp"
+#include "periprox/usb/status.hpp"
+
+namespace periprox::session {
+
+using namespace wire::usbip;  // NOLINT(google-build-using-namespace): the language of this file
+using usb::Direction;
+using usb::EndpointAddress;
+using usb::Status;
+using usb::TransferType;
+using usb::Urb;
+
+namespace {
+
+/// What an URB without data weighs: its record, its place in the tables, its reply.
+constexpr std::size_t kUrbOverhead = 512;
+
+/// A deadline whose start is "now", which only woken() is told: wake_at() asks for that at once.
+constexpr TimePoint kStampLater = TimePoint::min();
+
+/// What each isochronous packet adds: in memory, and as a descriptor in the reply.
+constexpr std::size_t kIsoPacketOverhead = sizeof(usb::IsoPacket) + sizeof(IsoDescriptor);
+
+bool outcome_is_cancel(Status status) { return status == Status::Cancelled || status == Status::Killed; }
+
+/// What the USB core would say of a control URB that contradicts itself (usb_submit_urb()).
+std::optional<Status> judge_control(const CmdSubmit& header, bool is_in, std::uint32_t length) {
+  if (header.setup.wLength != length) return Status::BadLength;
+  if (length != 0 && header.setup.is_in() != is_in) return Status::InvalidArgument;
+  return std::nullopt;
+}
+
+}  // namespace
+
+UsbipServer::UsbipServer(Exports& exports, std::string peer, TimePoint now, ServerLimits limits)
+    : exports_(&exports),
+      peer_(std::move(peer)),
+      limits_(limits),
+      deadline_(now + limits.request_timeout),
+      self_(std::make_shared<UsbipServer*>(this)) {}
+
+UsbipServer::UsbipServer(Lease lease, ServerLimits limits)
+    : limits_(limits), self_(std::make_shared<UsbipServer*>(this)) {
+  begin_urbs(std::move(lease));
+}
+
+UsbipServer::~UsbipServer() {
+  *self_ = nullptr;
+  state_ = State::Ending;  // A completion during this must not submit what waits for memory.
+  waker_ = nullptr;
+  // Normally nothing is pending: the pump waits for finished(). A pump that is itself torn down must
+  // not leave the device with a way back to a session that is gone.
+  for (const auto slot : pending_.slots()) {
+    const auto handle = pending_[slot].handle;
+    if (!handle) continue;
+    handle.forget_sink(*this);
+    lease_->device().cancel(handle);
+  }
+}
+
+// ---- The pump's side ------------------------------------------------------------------------------
+
+std::span<const MutableBytes> UsbipServer::receive_into() {
+  const bool reading = state_ != State::Ending && state_ != State::AdmitSubmit && state_ != State::Claiming;
+  if (!reading || memory_of_replies() > limits_.memory) return {};
+  return receiver_.places();
+}
+
+void UsbipServer::received(std::size_t count, TimePoint /*now*/) {
+  in_call_ = true;
+  receiver_.advance(count);
+  process();
+  in_call_ = false;
+}
+
+void UsbipServer::receive_ended(std::optional<Error> error) {
+  if (state_ == State::Ending) return;  // Nothing more was expected of the peer.
+  const bool between_messages = receiver_.staged() == 0 && receiver_.filled() &&
+                                (state_ == State::UrbHeader || state_ == State::OpHeader);
+  if (error) {
+    failure_ = std::move(error);
+  } else if (state_ != State::Claiming && !between_messages) {
+    failure_ = Error{Error::Kind::Malformed, "the connection ended inside a message",
+                     "the message at offset " + std::to_string(message_offset_) + " is incomplete", {}};
+  }
+  close();
+}
+
+void UsbipServer::written(std::size_t count) {
+  in_call_ = true;
+  sender_.written(count);
+  if (state_ == State::AdmitSubmit && count > 0) deadline_.reset();  // Something moved.
+  process();
+  in_call_ = false;
+}
+
+std::optional<TimePoint> UsbipServer::wake_at() const { return deadline_; }
+
+void UsbipServer::woken(TimePoint now) {
+  in_call_ = true;
+  if (deadline_ == kStampLater) {
+    deadline_ = now + limits_.starvation;
+  } else if (deadline_ && now >= *deadline_) {
+    deadline_.reset();
+    if (state_ == State::OpHeader || state_ == State::ImportBody) {
+      failure_ = Error{Error::Kind::Failed, "the client asked for nothing", "no request in time", {}};
+      close();
+    } else if (state_ == State::AdmitSubmit) {
+      incoming_.refusal = Status::NoMemory;
+      process();
+    }
+  }
+  in_call_ = false;
+}
+
+void UsbipServer::close() {
+  if (state_ == State::Ending) return;
+  state_ = State::Ending;
+  deadline_.reset();
+  // incoming_ stays: the link may be reading into its payload at this moment.
+  for (const auto slot : pending_.slots()) {
+    // A completion may come at once and free the slot of another URB too.
+    if (const auto handle = pending_[slot].handle) lease_->device().cancel(handle);
+  }
+}
+
+bool UsbipServer::finished() const { return state_ == State::Ending && pending_.size() == 0; }
+
+// ---- Reading --------------------------------------------------------------------------------------
+
+void UsbipServer::process() {
+  if (processing_) return;
+  processing_ = true;
+  while (receiver_.filled() && step()) {
+  }
+  processing_ = false;
+}
+
+/// Takes one message or part of one; false when it must wait for bytes, memory or an answer.
+bool UsbipServer::step() {
+  switch (state_) {
+    case State::OpHeader:
+      return read_op_header();
+    case State::ImportBody:
+      return read_import_body();
+    case State::UrbHeader:
+      return read_urb_header();
+    case State::AdmitSubmit:
+      return admit_submit();
+    case State::OutData:
+      read_iso_descriptors();
+      return true;
+    case State::IsoDescriptors:
+      submit();
+      return true;
+    case State::Claiming:
+    case State::Ending:
+      return false;
+  }
+  return false;
+}
+
+bool UsbipServer::read_op_header() {
+  message_offset_ = receiver_.offset();
+  const auto header = receiver_.take<OpHeader>();
+  if (!header) return false;
+  if (header->version != kVersion) {
+    malformed("version " + std::to_string(header->version) + " is not " + std::to_string(kVersion));
+    return false;
+  }
+  switch (static_cast<OpCode>(std::uint16_t{header->code})) {
+    case OpCode::DevlistRequest:
+      put_devlist();
+      close();
+      return false;
+    case OpCode::ImportRequest:
+      state_ = State::ImportBody;
+      return true;
+    default:
+      malformed("operation " + std::to_string(header->code) + " is none that a server answers");
+      return false;
+  }
+}
+
+bool UsbipServer::read_import_body() {
+  const auto field = receiver_.take<NameField<kBusIdSize>>();
+  if (!field) return false;
+  state_ = State::Claiming;
+  deadline_.reset();
+  const auto busid = name_in(*field);
+  if (!busid) {
+    put_op_status(OpCode::ImportReply, OpStatus::NoSuchDevice);
+    malformed("the bus id has no end");
+    return false;
+  }
+  exports_->claim(*busid, peer_, [self = self_](Exports::ClaimResult result) {
+    if (*self != nullptr) (*self)->claimed(std::move(result));
+  });
+  return true;
+}
+
+void UsbipServer::claimed(Exports::ClaimResult result) {
+  if (state_ != State::Claiming) return;  // The client left meanwhile; the lease goes back.
+  if (auto* status = std::get_if<OpStatus>(&result)) {
+    put_op_status(OpCode::ImportReply, *status);
+    close();
+    changed();
+    return;
+  }
+  auto& lease = std::get<Lease>(result);
+  sender_.put_struct(ImportReply{.device = encode_device(lease.address(), lease.device().model())});
+  begin_urbs(std::move(lease));
+  process();
+  changed();
+}
+
+void UsbipServer::begin_urbs(Lease lease) {
+  lease_.emplace(std::move(lease));
+  state_ = State::UrbHeader;
+  lease_->device().on_gone([self = self_] {
+    if (*self != nullptr) (*self)->device_gone();
+  });
+}
+
+bool UsbipServer::read_urb_header() {
+  if (memory_of_replies() > limits_.memory) return false;
+  message_offset_ = receiver_.offset();
+  if (receiver_.staged() < kHeaderSize) return false;
+  const auto header = *receiver_.take<CmdSubmit>();
+  if (header.basic.devid != lease_->address().devid()) {
+    malformed("device id " + std::to_string(header.basic.devid) + " is not that of the imported device");
+    return false;
+  }
+  switch (decode_command(header.basic.command).value_or(Command::RetSubmit)) {
+    case Command::CmdSubmit:
+      decode_submit(header);
+      return true;
+    case Command::CmdUnlink:
+      unlink(std::bit_cast<CmdUnlink>(header));
+      return true;
+    case Command::RetSubmit:
+    case Command::RetUnlink:
+      break;
+  }
+  malformed("command " + std::to_string(header.basic.command) + " is none that a client sends");
+  return false;
+}
+
+void UsbipServer::decode_submit(const CmdSubmit& header) {
+  if (header.basic.direction > 1 || header.basic.ep > 15) {
+    malformed("direction " + std::to_string(header.basic.direction) + ", endpoint " +
+              std::to_string(header.basic.ep) + " do not exist");
+    return;
+  }
+  const bool is_in = header.basic.direction == 1;
+  if (header.transfer_buffer_length < 0 && !is_in) {
+    malformed("a buffer of " + std::to_string(header.transfer_buffer_length) + " bytes cannot follow");
+    return;
+  }
+  incoming_ = Incoming{.header = header,
+                       .endpoint = EndpointAddress(static_cast<std::uint8_t>(header.basic.ep),
+                                                   is_in ? Direction::In : Direction::Out),
+                       .is_in = is_in};
+  auto& in = incoming_;
+  if (header.transfer_buffer_length < 0) {
+    in.refusal = Status::InvalidArgument;
+  } else {
+    in.length = static_cast<std::uint32_t>(std::int32_t{header.transfer_buffer_length});
+  }
+
+  const auto& model = lease_->device().model();
+  const auto* endpoint = model.endpoint(in.endpoint);
+  const std::int32_t packets = header.number_of_packets;
+  const bool packets_plausible = packets > 0 && packets <= static_cast<std::int32_t>(kMaxIsoPackets);
+  if (endpoint != nullptr) {
+    in.type = endpoint->type;
+  } else {
+    // Not there now. Perhaps it was a moment ago, in another alternate setting: then its type still
+    // tells whether descriptors follow. Else only the packet count can.
+    in.refusal = Status::Killed;
+    in.type = model.type_in_any_setting(in.endpoint)
+                  .value_or(packets_plausible ? TransferType::Isochronous : TransferType::Bulk);
+  }
+  if (in.type == TransferType::Isochronous) {
+    if (packets > static_cast<std::int32_t>(kMaxIsoPackets)) {
+      malformed(std::to_string(packets) + " isochronous packets are more than " +
+                std::to_string(kMaxIsoPackets));
+      return;
+    }
+    if (packets > 0) in.iso_packets = static_cast<std::uint32_t>(packets);
+    if (packets < -1 && !in.refusal) in.refusal = Status::InvalidArgument;
+  } else if (in.type == TransferType::Control && !in.refusal) {
+    in.refusal = judge_control(header, is_in, in.length);
+  }
+  if (in.length > std::min<std::size_t>(limits_.transfer, limits_.memory)) in.refusal = Status::NoMemory;
+  state_ = State::AdmitSubmit;
+}
+
+/// What an URB counts against the ceiling while it is pending.
+std::size_t UsbipServer::weight(const Incoming& incoming) {
+  return incoming.length + kUrbOverhead + incoming.iso_packets * kIsoPacketOverhead;
+}
+
+bool UsbipServer::admit_submit() {
+  auto& in = incoming_;
+  if (!in.refusal) {
+    const std::size_t wanted = weight(in);
+    if (memory_in_use() > 0 && memory_in_use() + wanted > limits_.memory) {
+      if (!deadline_) deadline_ = kStampLater;
+      return false;
+    }
+    if (!in.is_in && in.length > 0) {
+      in.payload = lease_->device().allocate(in.length);
+      if (!in.payload) in.refusal = Status::NoMemory;
+    }
+  }
+  deadline_.reset();
+  state_ = State::OutData;
+  if (!in.is_in && in.refusal) {
+    receiver_.skip(in.length);
+  } else if (!in.is_in) {
+    receiver_.fill(in.payload.first(in.length));
+  } else {
+    receiver_.fill({});
+  }
+  return true;
+}
+
+void UsbipServer::read_iso_descriptors() {
+  state_ = State::IsoDescriptors;
+  iso_wire_.resize(incoming_.iso_packets);
+  if (!iso_wire_.empty()) receiver_.fill(std::as_writable_bytes(std::span(iso_wire_)));
+}
+
+// ---- Submitting and answering -----------------------------------------------------------------------
+
+void UsbipServer::submit() {
+  state_ = State::UrbHeader;
+  auto& in = incoming_;
+  const auto& header = in.header;
+  const bool is_iso = in.type == TransferType::Isochronous;
+  const auto slot = pending_.add(Seqnum(header.basic.seqnum), weight(in));
+  if (!slot) {
+    malformed("seqnum " + std::to_string(header.basic.seqnum) + " is pending already");
+    return;
+  }
+  auto& pending = pending_[*slot];
+  pending.length = in.length;
+  pending.number_of_packets = header.number_of_packets;
+  pending.is_in = in.is_in;
+  pending.is_iso = is_iso;
+
+  Urb urb = urbs_.take();
+  urb->endpoint = in.endpoint;
+  urb->type = in.type;
+  urb->flags = decode_flags(header.transfer_flags);
+  urb->setup = header.setup;
+  urb->length = in.length;
+  urb->payload = std::move(in.payload);
+  urb->interval = static_cast<std::uint32_t>(std::max(0, std::int32_t{header.interval}));
+  urb->start_frame = header.start_frame;
+  for (const auto& descriptor : iso_wire_) {
+    auto packet = decode_iso(descriptor);
+    packet.actual_length = 0;
+    urb->iso_packets.push_back(packet);
+  }
+  if (is_iso && !in.refusal && check_iso_layout(urb->iso_packets, in.length)) {
+    in.refusal = Status::InvalidArgument;
+  }
+  urb.push_sink(*this, *slot);
+  if (in.refusal) {
+    urb.complete(*in.refusal, 0);
+    return;
+  }
+  pending.handle = urb.handle();
+  lease_->device().submit(std::move(urb));
+}
+
+void UsbipServer::unlink(const CmdUnlink& header) {
+  const auto slot = pending_.find(Seqnum(header.unlink_seqnum));
+  if (!slot) {
+    // Done, and its RET_SUBMIT is queued already, or never seen.
+    put_unlink_reply(Seqnum(header.basic.seqnum), 0);
+    return;
+  }
+  auto& pending = pending_[*slot];
+  pending.unlinks.push_back(Seqnum(header.basic.seqnum));
+  ++unlinks_waiting_;
+  if (pending.unlinks.size() == 1) lease_->device().cancel(pending.handle);
+}
+
+void UsbipServer::on_completed(Urb urb, std::uint64_t cookie) {
+  const auto slot = static_cast<PendingUrbs::Slot>(cookie);
+  auto& pending = pending_[slot];
+  if (state_ != State::Ending) {
+    const bool cancelled = !pending.unlinks.empty() && outcome_is_cancel(urb->status);
+    if (!cancelled) put_reply(pending, std::move(urb));
+    for (const auto seqnum : pending.unlinks) {
+      put_unlink_reply(seqnum, cancelled ? encode_status(Status::Cancelled) : 0);
+    }
+  }
+  if (state_ == State::AdmitSubmit) deadline_.reset();  // Something moved.
+  unlinks_waiting_ -= pending.unlinks.size();
+  pending_.remove(slot);
+  process();
+  changed();
+}
+
+void UsbipServer::put_reply(const PendingUrb& pending, Urb urb) {
+  RetSubmit reply{.basic = {.command = static_cast<std::uint32_t>(Command::RetSubmit),
+                            .seqnum = pending.seqnum.value()},
+                  .status = encode_status(urb->status),
+                  .start_frame = urb->start_frame,
+                  .number_of_packets = pending.number_of_packets};
+  // A device that says it moved more than was asked for, or than it gave, is not believed.
+  std::uint32_t moved = std::min(urb->actual_length, pending.length);
+  if (pending.is_iso) {
+    moved = 0;
+    std::uint32_t errors = 0;
+    for (auto& packet : urb->iso_packets) {
+      packet.actual_length = std::min(packet.actual_length, packet.length);
+      if (pending.is_in && urb->payload.capacity() < pending.length) packet.actual_length = 0;
+      moved += packet.actual_length;
+      if (packet.status != Status::Ok) ++errors;
+    }
+    reply.error_count = static_cast<std::int32_t>(errors);
+  } else if (pending.is_in) {
+    moved = std::min(moved, urb->payload.capacity());
+  }
+  const bool has_data = pending.is_in && moved > 0;
+  reply.actual_length = static_cast<std::int32_t>(moved);
+  sender_.put_struct(reply);
+  if (has_data) {
+    if (pending.is_iso) pack_iso(urb->payload.first(pending.length), urb->iso_packets);
+    sender_.put_payload(std::move(urb->payload), moved);
+  }
+  if (pending.is_iso) {
+    for (const auto& packet : urb->iso_packets) sender_.put_struct(encode_iso(packet));
+  }
+}
+
+void UsbipServer::put_unlink_reply(Seqnum seqnum, std::int32_t status) {
+  sender_.put_struct(RetUnlink{.basic = {.command = static_cast<std::uint32_t>(Command::RetUnlink),
+                                         .seqnum = seqnum.value()},
+                               .status = status});
+}
+
+void UsbipServer::put_devlist() {
+  const auto devices = exports_->list();
+  sender_.put_struct(DevlistReplyHead{.device_count = static_cast<std::uint32_t>(devices.size())});
+  for (const auto& device : devices) {
+    auto record = device.record;
+    record.bNumInterfaces = static_cast<std::uint8_t>(device.interfaces.size());
+    sender_.put_struct(record);
+    for (const auto& interface : device.interfaces) {
+      sender_.put_struct(InterfaceRecord{interface.code, interface.subclass, interface.protocol});
+    }
+  }
+}
+
+void UsbipServer::put_op_status(OpCode code, OpStatus status) {
+  sender_.put_struct(
+      OpHeader{.code = static_cast<std::uint16_t>(code), .status = static_cast<std::uint32_t>(status)});
+}
+
+// ---- Ends -------------------------------------------------------------------------------------------
+
+void UsbipServer::malformed(std::string why) {
+  failure_ = Error{Error::Kind::Malformed,
+                   "malformed message at offset " + std::to_string(message_offset_), std::move(why), {}};
+  close();
+}
+
+void UsbipServer::device_gone() {
+  // Everything pending was answered by the device; an URB that is only half here is not worth waiting for.
+  close();
+  changed();
+}
+
+/// Tells the pump, unless it is in a call and looks by itself.
+void UsbipServer::changed() {
+  if (!in_call_ && waker_ != nullptr) waker_->wake();
+}
+
+}  // namespace periprox::session

@@ -1,0 +1,145 @@
+// The exporter's side of one USB/IP connection: a peer's bytes become URBs for a device, and the
+// completions become bytes.
+//
+// The same session serves a client over the network and the Linux kernel itself (vhci_hcd at the other
+// end of a socketpair). linux: Documentation/usb/usbip_protocol.rst, drivers/usb/usbip/stub_*.c.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "periprox/base/protocol.hpp"
+#include "periprox/session/exports.hpp"
+#include "periprox/session/pending_urbs.hpp"
+#include "periprox/session/receiver.hpp"
+#include "periprox/session/sender.hpp"
+#include "periprox/usb/device.hpp"
+#include "periprox/wire/usbip.hpp"
+
+namespace periprox::session {
+
+/// Bounds on what one peer can make the session hold.
+struct ServerLimits {
+  /// Payload bytes, URB bookkeeping and unwritten replies together. At the ceiling the link is not
+  /// read until something completes or is written.
+  std::size_t memory = std::size_t{64} << 20;
+  /// Largest single transfer; a larger one is answered with -ENOMEM. At most `memory`.
+  std::uint32_t transfer = std::uint32_t{48} << 20;
+  /// A connection that has asked for nothing by then is closed.
+  Duration request_timeout = std::chrono::seconds(15);
+  /// A submit that has waited at the ceiling this long while nothing moved is answered with -ENOMEM,
+  /// so that an UNLINK behind it can be read.
+  Duration starvation = std::chrono::seconds(2);
+};
+
+/// Sans-IO USB/IP server session. One thread.
+///
+/// Every CMD is answered exactly once: SUBMIT by RET_SUBMIT, or, when an UNLINK won, by that UNLINK's
+/// RET_UNLINK(-ECONNRESET) alone; an UNLINK whose target is done or unknown by RET_UNLINK(0), never
+/// before the target's RET_SUBMIT. Malformed input ends the session with an Error that names the
+/// offset in the stream.
+class UsbipServer final : public Protocol, private usb::CompletionSink {
+ public:
+  /// Starts in the management phase. `exports` outlives the session. `peer` names it in messages.
+  UsbipServer(Exports& exports, std::string peer, TimePoint now, ServerLimits limits = {});
+  /// Starts with URBs at once, for a peer that was told "devid speed" by other means.
+  explicit UsbipServer(Lease lease, ServerLimits limits = {});
+  ~UsbipServer() override;
+  UsbipServer(const UsbipServer&) = delete;
+  UsbipServer& operator=(const UsbipServer&) = delete;
+
+  void set_waker(Waker* waker) override { waker_ = waker; }
+  std::span<const MutableBytes> receive_into() override;
+  void received(std::size_t count, TimePoint now) override;
+  void receive_ended(std::optional<Error> error) override;
+  std::size_t gather(std::span<Bytes> segments) override { return sender_.gather(segments); }
+  void written(std::size_t count) override;
+  [[nodiscard]] std::optional<TimePoint> wake_at() const override;
+  void woken(TimePoint now) override;
+  void close() override;
+  [[nodiscard]] bool finished() const override;
+  [[nodiscard]] const std::optional<Error>& failure() const override { return failure_; }
+
+  /// The device in use; null in the management phase.
+  [[nodiscard]] const Lease* lease() const { return lease_ ? &*lease_ : nullptr; }
+  /// URBs at the device now.
+  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
+
+ private:
+  enum class State : std::uint8_t {
+    OpHeader,
+    ImportBody,
+    Claiming,
+    UrbHeader,
+    AdmitSubmit,  // A CMD_SUBMIT waits for memory.
+    OutData,
+    IsoDescriptors,
+    Ending,  // Nothing is read any more.
+  };
+  /// The CMD_SUBMIT that is being received.
+  struct Incoming {
+    wire::usbip::CmdSubmit header;
+    usb::EndpointAddress endpoint;
+    usb::TransferType type = usb::TransferType::Control;
+    std::uint32_t length = 0;
+    std::uint32_t iso_packets = 0;  ///< Descriptors that follow on the wire.
+    bool is_in = false;
+    std::optional<usb::Status> refusal;  ///< Answer with this instead of submitting.
+    Payload payload;
+  };
+
+  void process();
+  bool step();
+  bool read_op_header();
+  bool read_import_body();
+  void claimed(Exports::ClaimResult result);
+  void begin_urbs(Lease lease);
+  bool read_urb_header();
+  void decode_submit(const wire::usbip::CmdSubmit& header);
+  bool admit_submit();
+  void read_iso_descriptors();
+  void submit();
+  void unlink(const wire::usbip::CmdUnlink& header);
+  void on_completed(usb::Urb urb, std::uint64_t cookie) override;
+  void put_reply(const PendingUrb& pending, usb::Urb urb);
+  void put_unlink_reply(wire::usbip::Seqnum seqnum, std::int32_t status);
+  void put_devlist();
+  void put_op_status(wire::usbip::OpCode code, wire::usbip::OpStatus status);
+  void malformed(std::string why);
+  void device_gone();
+  void changed();
+  [[nodiscard]] static std::size_t weight(const Incoming& incoming);
+  /// What waits to be written, and the answers to UNLINKs that wait for their targets.
+  [[nodiscard]] std::size_t memory_of_replies() const {
+    return sender_.memory() + unlinks_waiting_ * sizeof(wire::usbip::RetUnlink);
+  }
+  [[nodiscard]] std::size_t memory_in_use() const { return pending_.charge() + memory_of_replies(); }
+
+  Exports* exports_ = nullptr;
+  std::string peer_;
+  ServerLimits limits_;
+  Waker* waker_ = nullptr;
+  State state_ = State::OpHeader;
+  std::optional<Error> failure_;
+  std::optional<TimePoint> deadline_;
+
+  Receiver receiver_{wire::usbip::kHeaderSize};
+  Sender sender_;
+  std::uint64_t message_offset_ = 0;  // Where the message being read began.
+  Incoming incoming_;
+  std::vector<wire::usbip::IsoDescriptor> iso_wire_;
+  usb::UrbPool urbs_;
+  PendingUrbs pending_;
+  std::size_t unlinks_waiting_ = 0;
+  std::optional<Lease> lease_;
+  // Given to callbacks that may come after the session is gone.
+  std::shared_ptr<UsbipServer*> self_;
+  bool processing_ = false;
+  bool in_call_ = false;  // The pump is in a call and will look for output by itself.
+};
+
+}  // namespace periprox::session

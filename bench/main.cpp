@@ -1,0 +1,209 @@
+// What "fast" means here: each row stands beside something simpler, measured in the same run, in turn.
+//
+// usage: periprox_bench [--json] [--quick] [FILTER]
+//
+// Every row is measured in several rounds, bare and ours alternating; the ratio is that of the
+// medians, so that whatever else the machine does hits both alike.
+#include <fmt/format.h>
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/bare.hpp"
+#include "bench/sockets.hpp"
+#include "bench/urbs.hpp"
+
+namespace {
+
+using namespace periprox::bench;  // NOLINT(google-build-using-namespace)
+using periprox::usb::TransferType;
+
+struct Row {
+  std::string name;
+  std::string unit;
+  double bare = 0;
+  double ours = 0;
+  double ratio = 0;
+  std::string bar;  ///< What the ratio must satisfy.
+  bool met = false;
+};
+
+struct Options {
+  bool json = false;
+  int rounds = 7;
+  double scale = 1;
+  std::string filter;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+class Bench {
+ public:
+  explicit Bench(Options options) : options_(std::move(options)) {}
+
+  /// `bare` and `ours` give the figure of one round.
+  void compare(const std::string& name, const std::string& unit, const std::function<double()>& bare,
+               const std::function<double()>& ours, double bound, bool at_most) {
+    if (name.find(options_.filter) == std::string::npos) return;
+    std::vector<double> bare_figures;
+    std::vector<double> our_figures;
+    for (int round = 0; round < options_.rounds; ++round) {
+      bare_figures.push_back(bare());
+      our_figures.push_back(ours());
+    }
+    Row row{.name = name, .unit = unit, .bare = median(bare_figures), .ours = median(our_figures)};
+    row.ratio = row.ours / row.bare;
+    row.bar = fmt::format("{} {:.2f}x", at_most ? "<=" : ">=", bound);
+    row.met = at_most ? row.ratio <= bound : row.ratio >= bound;
+    add(row);
+  }
+
+  /// A figure with a fixed bound and nothing to compare with.
+  void bound(const std::string& name, const std::string& unit, const std::function<double()>& ours, double limit) {
+    if (name.find(options_.filter) == std::string::npos) return;
+    Row row{.name = name, .unit = unit, .ours = ours()};
+    row.bar = fmt::format("< {:.0f}", limit);
+    row.met = row.ours < limit;
+    add(row);
+  }
+
+  [[nodiscard]] std::size_t scaled(std::size_t count) const {
+    return std::max<std::size_t>(64, static_cast<std::size_t>(static_cast<double>(count) * options_.scale));
+  }
+
+  int finish() const {
+    if (options_.json) {
+      auto rows = nlohmann::json::array();
+      for (const auto& row : rows_) {
+        rows.push_back({{"name", row.name}, {"unit", row.unit}, {"bare", row.bare}, {"ours", row.ours},
+                        {"ratio", row.ratio}, {"bar", row.bar}, {"met", row.met}});
+      }
+      fmt::print("{}\n", rows.dump(2));
+    }
+    const auto missed = std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return !row.met; });
+    if (missed > 0) fmt::print(stderr, "{} of {} bars missed\n", missed, rows_.size());
+    return missed == 0 ? 0 : 1;
+  }
+
+ private:
+  void add(const Row& row) {
+    if (!options_.json) {
+      if (rows_.empty()) fmt::print("{:<44} {:>10} {:>10} {:<8} {:>7}  {}\n", "", "bare", "ours", "", "ratio", "bar");
+      const auto bare = row.bare == 0 ? std::string("-") : fmt::format("{:.2f}", row.bare);
+      const auto ratio = row.bare == 0 ? std::string("-") : fmt::format("{:.2f}x", row.ratio);
+      fmt::print("{:<44} {:>10} {:>10.2f} {:<8} {:>7}  {} {}\n", row.name, bare, row.ours, row.unit, ratio, row.bar,
+                 row.met ? "met" : "MISSED");
+      std::fflush(stdout);
+    }
+    rows_.push_back(row);
+  }
+
+  Options options_;
+  std::vector<Row> rows_;
+};
+
+constexpr std::size_t kHeader = 48;
+
+void round_trips(Bench& bench, SocketKind kind) {
+  const UrbShape control{TransferType::Control, true, 18};
+  const std::size_t rounds = bench.scaled(20'000);
+  UrbPath path(kind, 1);
+  bench.compare(
+      fmt::format("control round trip, {}", kind_name(kind)), "us",
+      [&] { return bare_ping_pong(kind, kHeader, kHeader + 18, rounds) * 1e6 / static_cast<double>(rounds); },
+      [&] { return path.run(control, rounds, 1) * 1e6 / static_cast<double>(rounds); }, 1.2, true);
+}
+
+void small_urbs(Bench& bench, SocketKind kind) {
+  struct Case {
+    const char* name;
+    UrbShape shape;
+  };
+  const Case cases[] = {{"18-byte control", {TransferType::Control, true, 18}},
+                        {"512-byte bulk in", {TransferType::Bulk, true, 512}},
+                        {"512-byte bulk out", {TransferType::Bulk, false, 512}}};
+  const std::size_t count = bench.scaled(200'000);
+  UrbPath path(kind, 1);
+  for (const auto& [name, shape] : cases) {
+    const std::size_t request = kHeader + (shape.is_in ? 0 : shape.size);
+    const std::size_t reply = kHeader + (shape.is_in ? shape.size : 0);
+    bench.compare(
+        fmt::format("{}, 32 in flight, {}", name, kind_name(kind)), "kURB/s",
+        [&] { return static_cast<double>(count) / bare_batched_echo(kind, request, reply, count, 32) / 1e3; },
+        [&] { return static_cast<double>(count) / path.run(shape, count, 32) / 1e3; }, 0.4, false);
+  }
+}
+
+void bulk(Bench& bench, SocketKind kind) {
+  UrbPath path(kind, 1);
+  for (const std::uint32_t size : {64U << 10, 1U << 20}) {
+    const std::size_t count = bench.scaled((std::size_t{1} << 30) / size);
+    for (const bool is_in : {true, false}) {
+      const auto rate = [&](double seconds) { return static_cast<double>(count) * size / seconds / 1e6; };
+      bench.compare(
+          fmt::format("bulk {} {} KiB, 8 in flight, {}", is_in ? "in" : "out", size >> 10, kind_name(kind)), "MB/s",
+          [&] { return rate(bare_stream(kind, size, count)); },
+          [&] { return rate(path.run({TransferType::Bulk, is_in, size}, count, 8)); }, 0.9, false);
+    }
+  }
+}
+
+/// CPU time of the whole process, both ends of every connection.
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+/// One URB at a time, each through the next session: nothing of a session is still in the cache when
+/// its turn comes.
+void many_sessions(Bench& bench) {
+  const UrbShape control{TransferType::Control, true, 18};
+  const std::size_t rounds = bench.scaled(20'000);
+  UrbPath one(SocketKind::Unix, 1);
+  UrbPath thousand(SocketKind::Unix, 1000);
+  const auto cost = [&](UrbPath& path) {
+    const double before = cpu_seconds();
+    (void)path.run(control, rounds, 1);
+    return (cpu_seconds() - before) * 1e6 / static_cast<double>(rounds);
+  };
+  bench.compare("CPU for a control URB, 1000 sessions against 1", "us", [&] { return cost(one); },
+                [&] { return cost(thousand); }, 1.2, true);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--json") == 0) {
+      options.json = true;
+    } else if (std::strcmp(argv[i], "--quick") == 0) {
+      options.rounds = 3;
+      options.scale = 0.2;
+    } else if (argv[i][0] == '-') {
+      fmt::print(stderr, "usage: periprox_bench [--json] [--quick] [FILTER]\n");
+      return 2;
+    } else {
+      options.filter = argv[i];
+    }
+  }
+  Bench bench(options);
+  for (const auto kind : {SocketKind::Tcp, SocketKind::Unix}) {
+    round_trips(bench, kind);
+    small_urbs(bench, kind);
+    bulk(bench, kind);
+  }
+  many_sessions(bench);
+  bench.bound("memory of one idle session", "bytes", [] { return idle_session_bytes(1000); }, 64 * 1024);
+  return bench.finish();
+}

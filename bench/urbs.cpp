@@ -1,0 +1,178 @@
+#include "bench/urbs.hpp"
+
+#include <malloc.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include "bench/null_device.hpp"
+#include "periprox/link/loop.hpp"
+#include "periprox/link/pump.hpp"
+#include "periprox/session/usbip_client.hpp"
+#include "periprox/session/usbip_server.hpp"
+
+namespace periprox::bench {
+namespace {
+
+using session::Lease;
+using session::UsbipClient;
+using session::UsbipServer;
+
+constexpr std::uint32_t kDevid = 0x00010002;
+
+Lease lease_of(usb::Device& device) {
+  return {device, {.path = "/bench", .busid = "1-2", .busnum = 1, .devnum = 2}, {}};
+}
+
+/// Server sessions on a thread of their own.
+class ServerThread {
+ public:
+  explicit ServerThread(std::vector<UniqueFd> sockets)
+      : thread_([this, sockets = std::move(sockets)]() mutable { serve(std::move(sockets)); }) {}
+  ~ServerThread() {
+    loop_.post([this] { loop_.stop(); });
+    thread_.join();
+  }
+
+ private:
+  void serve(std::vector<UniqueFd> sockets) {
+    std::vector<std::unique_ptr<link::Pump>> pumps;
+    for (auto& socket : sockets) {
+      pumps.push_back(std::make_unique<link::Pump>(
+          loop_, std::move(socket), std::make_unique<UsbipServer>(lease_of(device_)), [](Protocol&) {}));
+    }
+    loop_.call_at(TimePoint::max(), [] {});  // Keeps the loop running while nothing is connected.
+    loop_.run();
+  }
+
+  link::Loop loop_;
+  NullDevice device_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+struct UrbPath::Impl final : usb::CompletionSink {
+  Impl(SocketKind kind, std::size_t sessions) {
+    std::vector<UniqueFd> server_ends;
+    std::size_t ready = 0;
+    for (std::size_t i = 0; i < sessions; ++i) {
+      auto [ours, theirs] = connected_pair(kind);
+      server_ends.push_back(std::move(theirs));
+      auto client = std::make_unique<UsbipClient>(kDevid, usb::Speed::High, loop.now());
+      client->on_ready([&ready](const Result<void>& result) {
+        if (!result) {
+          std::fprintf(stderr, "%s\n", result.error().text().c_str());
+          std::exit(1);
+        }
+        ++ready;
+      });
+      clients.push_back(client.get());
+      pumps.push_back(std::make_unique<link::Pump>(loop, std::move(ours), std::move(client), [](Protocol&) {}));
+    }
+    server = std::make_unique<ServerThread>(std::move(server_ends));
+    loop.run_until([&] { return ready == sessions; });
+  }
+
+  void submit_next() {
+    auto& client = *clients[submitted++ % clients.size()];
+    auto urb = urbs.take();
+    const auto direction = shape.is_in ? usb::Direction::In : usb::Direction::Out;
+    urb->type = shape.type;
+    urb->length = shape.size;
+    if (shape.type == usb::TransferType::Control) {
+      urb->endpoint = usb::EndpointAddress(0, direction);
+      urb->setup = usb::SetupPacket::get_descriptor(1, 0, static_cast<std::uint16_t>(shape.size));
+    } else {
+      urb->endpoint = usb::EndpointAddress(shape.is_in ? 0x81 : 0x02);
+    }
+    if (!shape.is_in) urb->payload = client.allocate(shape.size);
+    urb.push_sink(*this);
+    client.submit(std::move(urb));
+  }
+
+  void on_completed(usb::Urb urb, std::uint64_t /*cookie*/) override {
+    if (urb->status != usb::Status::Ok || urb->actual_length != shape.size) {
+      std::fprintf(stderr, "an URB failed: %s, %u bytes\n", usb::status_name(urb->status).data(), urb->actual_length);
+      std::exit(1);
+    }
+    urb = {};
+    ++completed;
+    if (submitted < count) submit_next();
+  }
+
+  link::Loop loop;
+  usb::UrbPool urbs;
+  std::vector<UsbipClient*> clients;
+  std::vector<std::unique_ptr<link::Pump>> pumps;
+  std::unique_ptr<ServerThread> server;
+  UrbShape shape;
+  std::size_t count = 0;
+  std::size_t submitted = 0;
+  std::size_t completed = 0;
+};
+
+UrbPath::UrbPath(SocketKind kind, std::size_t sessions) : impl_(std::make_unique<Impl>(kind, sessions)) {}
+UrbPath::~UrbPath() = default;
+
+double UrbPath::run(const UrbShape& shape, std::size_t count, std::size_t in_flight) {
+  auto& path = *impl_;
+  path.shape = shape;
+  path.count = count;
+  path.submitted = path.completed = 0;
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < in_flight && path.submitted < count; ++i) path.submit_next();
+  path.loop.run_until([&path] { return path.completed == path.count; });
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double idle_session_bytes(std::size_t sessions) {
+  link::Loop loop;
+  NullDevice device;
+  std::vector<UniqueFd> peers;
+  std::vector<UniqueFd> ends;
+  for (std::size_t i = 0; i < sessions; ++i) {
+    auto [ours, theirs] = connected_pair(SocketKind::Unix);
+    peers.push_back(std::move(ours));
+    ends.push_back(std::move(theirs));
+  }
+  std::vector<std::unique_ptr<link::Pump>> pumps;
+  pumps.reserve(sessions);
+  const auto before = ::mallinfo2();
+  for (auto& end : ends) {
+    pumps.push_back(std::make_unique<link::Pump>(
+        loop, std::move(end), std::make_unique<UsbipServer>(lease_of(device)), [](Protocol&) {}));
+  }
+  // Eight small transfers in one write, so that the session has its working buffers.
+  wire::usbip::CmdSubmit command{.basic = {.command = std::uint32_t{1}, .devid = kDevid, .direction = std::uint32_t{1}},
+                                 .transfer_buffer_length = 18,
+                                 .setup = usb::SetupPacket::get_descriptor(1, 0, 18)};
+  constexpr std::size_t kReply = 48 + 18;
+  for (auto& peer : peers) {
+    for (std::uint32_t seqnum = 1; seqnum <= 8; ++seqnum) {
+      command.basic.seqnum = seqnum;
+      if (::write(peer.get(), &command, sizeof(command)) != sizeof(command)) std::exit(1);
+    }
+  }
+  std::size_t answered = 0;
+  char reply[8 * kReply];
+  loop.run_until([&] {
+    while (answered < sessions &&
+           ::recv(peers[answered].get(), reply, sizeof(reply), MSG_DONTWAIT | MSG_PEEK) == sizeof(reply)) {
+      ++answered;
+    }
+    return answered == sessions;
+  });
+  const auto after = ::mallinfo2();
+  const auto held = (after.uordblks + after.hblkhd) - (before.uordblks + before.hblkhd);
+  return static_cast<double>(held) / static_cast<double>(sessions);
+}
+
+}  // namespace periprox::bench

@@ -1,0 +1,285 @@
+# What the tests of the guest lab share. A test sources this file, states its checks, and ends with
+# `finish`:
+#
+#     . "$LAB_REPO/lab/guest/lib.sh"
+#     start_server tcp://127.0.0.1:3240 'emulated:go_temp?celsius=21.5'
+#     attach 1-1
+#     check "ldusb binds" test -c /dev/ldusb0
+#     finish
+#
+# Every check prints one line, "ok - NAME" or "not ok - NAME"; the test goes on after a failed one.
+# A step that later checks rest upon ends the test when it fails (`must`, `attach`, ...).
+#
+# Environment, from lab/lab: LAB_REPO the repository, PERIPROX the program under test,
+# USBTEST_RUNNER the program that runs usbtest cases, LAB_PORT a TCP port free on the machine.
+
+set -u
+
+LAB_CHECKS=0
+LAB_FAILED=0
+LAB_FINISHED=no
+LAB_PATIENCE=${LAB_PATIENCE:-60} # seconds that wait_for waits unless told otherwise
+LAB_SCRATCH=$(mktemp -d)
+
+# --- Checks --------------------------------------------------------------------------------------
+
+ok() { # NAME
+    LAB_CHECKS=$((LAB_CHECKS + 1))
+    echo "ok - $1"
+}
+
+not_ok() { # NAME [EXPLANATION]
+    LAB_CHECKS=$((LAB_CHECKS + 1))
+    LAB_FAILED=$((LAB_FAILED + 1))
+    echo "not ok - $1"
+    if [[ -n ${2-} ]]; then sed 's/^/#   /' <<< "$2"; fi
+}
+
+# One check: COMMAND succeeds. What it prints is shown if it does not.
+check() { # NAME COMMAND [ARGS...]
+    local name=$1 printed
+    shift
+    if printed=$("$@" 2>&1); then
+        ok "$name"
+    else
+        not_ok "$name" "$* failed${printed:+:
+$printed}"
+    fi
+}
+
+check_equal() { # NAME WANTED FOUND
+    if [[ $2 == "$3" ]]; then
+        ok "$1"
+    else
+        not_ok "$1" "wanted: $2
+found:  $3"
+    fi
+}
+
+# Ends the test: what follows makes no sense without what failed.
+bail_out() { # REASON
+    not_ok "$1" "${2-}"
+    finish
+}
+
+must() { # COMMAND [ARGS...]
+    local printed
+    printed=$("$@" 2>&1) || bail_out "$*" "$printed"
+}
+
+# Ends every test. A test that stops before it, for whatever cause, has failed.
+finish() {
+    LAB_FINISHED=yes
+    show_server_log
+    echo "# $((LAB_CHECKS - LAB_FAILED)) of $LAB_CHECKS checks passed"
+    ((LAB_CHECKS > 0 && LAB_FAILED == 0))
+    exit
+}
+
+trap '[[ $LAB_FINISHED == yes ]] || { echo "not ok - the test ends with finish"; exit 1; }' EXIT
+
+# Waits until COMMAND succeeds; fails after LAB_PATIENCE seconds. The limit is there to end a test
+# that waits in vain; it must never decide one that is merely slow.
+wait_for() { # COMMAND [ARGS...]
+    local end=$((SECONDS + LAB_PATIENCE))
+    until "$@" > /dev/null 2>&1; do
+        ((SECONDS < end)) || return 1
+        sleep 0.05
+    done
+}
+
+# --- The kernel's log ----------------------------------------------------------------------------
+
+# Lines of trouble in what stdin holds of the log.
+trouble_in() {
+    local patterns=$LAB_SCRATCH/patterns
+    grep -v -e '^#' -e '^$' "$LAB_REPO/lab/guest/trouble.patterns" > "$patterns" || return
+    grep -E -f "$patterns" || true
+}
+
+# The lines of stdin that the test at hand doesn't allow by `# lab-allow: PATTERN # why`.
+not_allowed() {
+    local allowed=$LAB_SCRATCH/allowed
+    sed -n 's/^# lab-allow: *\(.*\) # .*/\1/p' "$0" > "$allowed"
+    if [[ -s $allowed ]]; then grep -v -E -f "$allowed" || true; else cat; fi
+}
+
+# No trouble in the kernel's log since the last such check. lab/lab looks through the whole log at
+# the end anyway; checks in between tell which step it was.
+LAB_LOG_SEEN=0
+expect_clean_dmesg() { # [NAME]
+    dmesg > "$LAB_SCRATCH/dmesg"
+    check_equal "${1:-the kernel log is clean}" "" \
+        "$(tail -n +$((LAB_LOG_SEEN + 1)) "$LAB_SCRATCH/dmesg" | trouble_in | not_allowed)"
+    LAB_LOG_SEEN=$(wc -l < "$LAB_SCRATCH/dmesg")
+}
+
+# --- A PeriProx server in this guest -------------------------------------------------------------
+
+SERVER=
+SERVER_LOG=
+
+server_is_ready() { grep -q "^listening on" "$SERVER_LOG"; }
+server_is_ready_or_gone() { server_is_ready || ! kill -0 "$SERVER"; }
+
+# Serves DEVICEs and returns when the server says that it is ready. LISTEN is a locator such as
+# tcp://127.0.0.1:3240.
+start_server() { # LISTEN DEVICE...
+    local listen=$1
+    shift
+    [[ -x ${PERIPROX:-} ]] || bail_out "a periprox program to test" "PERIPROX is '${PERIPROX:-}'"
+    SERVER_LOG=$(mktemp "$LAB_SCRATCH/server.XXXX")
+    "$PERIPROX" serve "$@" --listen "$listen" > "$SERVER_LOG" 2> "$SERVER_LOG.err" &
+    SERVER=$!
+    wait_for server_is_ready_or_gone || bail_out "the server says that it is ready"
+    server_is_ready || bail_out "the server starts" "$(cat "$SERVER_LOG.err")"
+}
+
+server_is_gone() { ! kill -0 "$SERVER" 2> /dev/null; }
+
+# Ends the server by a signal; SERVER_STATUS becomes its exit status.
+stop_server() { # [SIGNAL]
+    kill "-${1:-TERM}" "$SERVER"
+    if ! wait_for server_is_gone; then
+        kill -KILL "$SERVER"
+        not_ok "the server ends upon SIG${1:-TERM}"
+    fi
+    wait "$SERVER" 2> /dev/null
+    SERVER_STATUS=$?
+    show_server_log
+    SERVER=
+}
+
+show_server_log() {
+    [[ -n $SERVER_LOG ]] || return 0
+    head -q -n 40 "$SERVER_LOG" "$SERVER_LOG.err" | sed 's/^/# server: /'
+    SERVER_LOG=
+}
+
+# --- Ports of vhci_hcd ---------------------------------------------------------------------------
+
+# The rows of all ports of all controllers: "HUB PORT STATE SPEED DEVID SOCKFD BUSID".
+vhci_ports() {
+    grep -h -E '^(hs|ss)' /sys/devices/platform/vhci_hcd.0/status*
+}
+
+# State 4 is free, 5 attached but not yet addressed, 6 in use, 7 in error.
+port_state() { # PORT
+    local hub port state rest
+    while read -r hub port state rest; do
+        if ((10#$port == $1)); then echo $((10#$state)); fi
+    done < <(vhci_ports)
+}
+
+ports_not_free() {
+    local hub port state rest
+    while read -r hub port state rest; do
+        if [[ $state != 004 ]]; then echo $((10#$port)); fi
+    done < <(vhci_ports)
+}
+
+port_is_free() { [[ $(port_state "$1") == 4 ]]; }
+all_ports_free() { [[ -z $(ports_not_free) ]]; }
+
+# The local bus id of the device at a port, once the kernel has configured it.
+port_busid() { # PORT
+    local hub port state speed devid sockfd busid
+    while read -r hub port state speed devid sockfd busid; do
+        if ((10#$port == $1)) && [[ $state == 006 ]]; then echo "$busid"; fi
+    done < <(vhci_ports)
+}
+
+port_is_configured() { # PORT
+    local busid
+    busid=$(port_busid "$1")
+    [[ -n $busid && $busid != 0-0 && -e /sys/bus/usb/devices/$busid/bConfigurationValue &&
+        -n $(cat "/sys/bus/usb/devices/$busid/bConfigurationValue") ]]
+}
+
+# Imports a device with the stock program and waits until it is configured. PORT becomes its port,
+# LOCAL its bus id in this kernel.
+PORT=
+LOCAL=
+attach() { # BUSID [HOST [TCP_PORT]]
+    local before after
+    modprobe vhci-hcd
+    before=$(ports_not_free)
+    must usbip --tcp-port "${3:-3240}" attach -r "${2:-127.0.0.1}" -b "$1"
+    after=$(ports_not_free)
+    PORT=$(comm -13 <(sort <<< "$before") <(sort <<< "$after") | head -n 1)
+    [[ -n $PORT ]] || bail_out "a port is taken by the attached device"
+    wait_for port_is_configured "$PORT" ||
+        bail_out "the device attached from $1 is configured" "$(vhci_ports | head -n 1)
+$(dmesg | tail -n 10)"
+    LOCAL=$(port_busid "$PORT")
+}
+
+detach() { # PORT
+    must usbip detach -p "$1"
+    wait_for port_is_free "$1" || bail_out "port $1 is free after detaching"
+}
+
+# --- Drivers and devices -------------------------------------------------------------------------
+
+# The driver of an interface, such as 3-1:1.0.
+driver_of() { # INTERFACE
+    basename "$(readlink -f "/sys/bus/usb/devices/$1/driver")"
+}
+
+is_bound_to() { # INTERFACE DRIVER
+    [[ $(driver_of "$1") == "$2" ]]
+}
+
+# The first interface of a device's configuration, which has any number: 3-1:1.0, 3-1:3.0.
+interface_of() { # BUSID
+    basename "$(echo "/sys/bus/usb/devices/$1:"*.0)"
+}
+
+# Has usbtest bind, with the endpoints of alternate setting ALT and data PATTERN (0 zeros, 1 mod63).
+bind_usbtest() { # BUSID ALT PATTERN
+    local interface
+    interface=$(interface_of "$1")
+    modprobe usbtest
+    echo "$2" > /sys/module/usbtest/parameters/alt
+    echo "$3" > /sys/module/usbtest/parameters/pattern
+    if [[ -e /sys/bus/usb/drivers/usbtest/$interface ]]; then
+        echo "$interface" > /sys/bus/usb/drivers/usbtest/unbind
+    fi
+    echo "$interface" > /sys/bus/usb/drivers/usbtest/bind
+    wait_for is_bound_to "$interface" usbtest ||
+        bail_out "usbtest binds to $interface with alternate setting $2"
+}
+
+# One check per usbtest case.
+run_usbtest() { # NAME BUSID CASE...
+    local name=$1 busid=$2 item printed
+    shift 2
+    for item in "$@"; do
+        if printed=$("$USBTEST_RUNNER" --device "$busid" "$item" 2>&1); then
+            ok "$name: $printed"
+        else
+            not_ok "$name: $printed"
+        fi
+    done
+}
+
+# Plugs a gadget zero made by the kernel itself (dummy_hcd, configfs) into this guest. GADGET
+# becomes its bus id.
+GADGET=
+gadget_is_there() {
+    GADGET=$(grep -l -x 0525 /sys/bus/usb/devices/*/idVendor 2> /dev/null | head -n 1)
+    GADGET=$(basename "$(dirname "${GADGET:-none/}")")
+    [[ -e /sys/bus/usb/devices/$GADGET/bConfigurationValue ]]
+}
+
+start_gadget_zero() {
+    local zero=/sys/kernel/config/usb_gadget/zero
+    modprobe dummy_hcd || bail_out "dummy_hcd loads"
+    modprobe libcomposite || bail_out "libcomposite loads"
+    mkdir -p $zero/strings/0x409 $zero/configs/c.1 $zero/functions/SourceSink.0
+    echo 0x0525 > $zero/idVendor
+    echo 0xa4a0 > $zero/idProduct
+    ln -s $zero/functions/SourceSink.0 $zero/configs/c.1/
+    echo dummy_udc.0 > $zero/UDC
+    wait_for gadget_is_there || bail_out "the gadget is enumerated"
+}

@@ -1,0 +1,131 @@
+// What the kernel reports about a device: completions, and that it is gone.
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "periprox/physical/usbfs_device_impl.hpp"
+
+namespace periprox::physical {
+namespace {
+
+// So that one busy device leaves the event loop to others now and then.
+constexpr std::size_t kReapsPerTurn = 64;
+// A device that was unplugged gives its last URBs back while the kernel takes it apart.
+constexpr auto kDrainPause = std::chrono::milliseconds(5);
+constexpr unsigned kMostDrainTries = 400;
+
+}  // namespace
+
+void UsbfsDevice::Impl::watch_hangup() {
+  // Waiting for errors alone never fires for a device that is there; hang-ups come with any wait.
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_error,
+                         weakly([](Impl& self) { self.on_hangup(); }));
+}
+
+void UsbfsDevice::Impl::await_completions() {
+  if (awaiting_ || in_kernel_ == 0 || gate_closed_ || hung_up_ || closed_) return;
+  awaiting_ = true;
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, weakly([](Impl& self) {
+                           self.awaiting_ = false;
+                           if (self.gate_closed_) return;
+                           if (!self.reap(kReapsPerTurn)) return;
+                           self.await_completions();
+                         }));
+}
+
+/// Takes what has completed; false when the device is destroyed or gone on the way.
+bool UsbfsDevice::Impl::reap(std::size_t most) {
+  bool connected = true;
+  for (std::size_t i = 0; i < most && in_kernel_ > 0; ++i) {
+    const Reaped reaped = usbfs_.reap();
+    if (reaped.urb == nullptr) {
+      connected = reaped.error != ENODEV;
+      break;
+    }
+    on_reaped(*reaped.urb);
+    if (closed_) return false;
+  }
+  if (!connected) {
+    on_hangup();
+    return false;
+  }
+  if (starved_ || !specials_.empty()) {
+    starved_ = false;
+    pump_all();
+  }
+  return !closed_;
+}
+
+void UsbfsDevice::Impl::on_reaped(KernelUrb& piece) {
+  --in_kernel_;
+  auto& transfer = *static_cast<Transfer*>(piece.owner);
+  collect_piece(transfer, piece);
+  if (transfer.reaped < transfer.piece_count) return;
+  conclude_transfer(transfer, transfer.error == 0 ? KilledBy::Settings : killed_by());
+  retire(list_of(transfer), transfer);
+}
+
+KilledBy UsbfsDevice::Impl::killed_by() const {
+  if (hung_up_ || usbfs_.disconnected()) return KilledBy::Unplug;
+  return resetting_ ? KilledBy::Reset : KilledBy::Settings;
+}
+
+void UsbfsDevice::Impl::on_hangup() {
+  if (!usbfs_.disconnected()) {
+    watch_hangup();
+    return;
+  }
+  if (std::exchange(hung_up_, true)) return;
+  if (!gate_closed_) drain_gone();
+}
+
+void UsbfsDevice::Impl::drain_gone() {
+  while (in_kernel_ > 0) {
+    const Reaped reaped = usbfs_.reap();
+    if (reaped.urb == nullptr) break;
+    on_reaped(*reaped.urb);
+    if (closed_) return;
+  }
+  if (in_kernel_ == 0 || ++drain_tries_ > kMostDrainTries) {
+    finish_gone();
+    return;
+  }
+  gone_timer_.expires_after(kDrainPause);
+  gone_timer_.async_wait(weakly([](Impl& self) { self.drain_gone(); }));
+}
+
+void UsbfsDevice::Impl::finish_gone() {
+  gone_ = true;
+  specials_.clear();
+  for (auto& list : lists_) {
+    while (Transfer* transfer = list.front()) {
+      // One that the kernel kept is never reaped any more, so its record may serve no other URB; it
+      // stays allocated, as the kernel may still hold its address.
+      if (transfer->state != Transfer::State::Finished) {
+        transfer->urb->status = usb::Status::DeviceGone;
+        transfer->urb->actual_length = 0;
+      }
+      retire(list, *transfer);
+      if (closed_) return;
+    }
+  }
+  // Closing the hub's node takes the kernel's lock of the hub, which is busy with this very unplug.
+  pool_.run([core = core_] {
+    const std::lock_guard lock(core->mutex);
+    core->claim->forget();
+  });
+  for (const auto& handler : std::exchange(gone_handlers_, {})) {
+    handler();
+    if (closed_) return;
+  }
+}
+
+void UsbfsDevice::Impl::on_gone(std::function<void()> handler) {
+  if (gone_) {
+    asio::post(loop_, weakly([handler = std::move(handler)](Impl&) { handler(); }));
+  } else {
+    gone_handlers_.push_back(std::move(handler));
+  }
+}
+
+}  // namespace periprox::physical

@@ -1,0 +1,52 @@
+# Completion of periprox for bash.
+
+_periprox_devices() {
+	printf '%s\n' emulated: usbip:// usbip+unix:///
+	# Names of emulated devices and bus ids, as the program itself tells them.
+	periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p'
+	periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p'
+}
+
+_periprox() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= kind= word
+	COMPREPLY=()
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case $word in
+			serve | list | show | transfer) [[ -z $verb ]] && verb=$word ;;
+			control | in | out) [[ $verb == transfer && -z $kind ]] && kind=$word ;;
+		esac
+	done
+	case $prev in
+		--listen)
+			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:///' -- "$cur")
+			return
+			;;
+		--timeout | --setting | --count) return ;;
+	esac
+	local words
+	case $verb in
+		'') words='serve list show transfer --help --version' ;;
+		serve) words="--listen --json --quiet --verbose --help" ;;
+		list) words='--emulated --json --help usbip:// usbip+unix:///' ;;
+		show) words='--timeout --json --help' ;;
+		transfer)
+			words='--timeout --setting --hex --json --help'
+			case $kind in
+				'') words+=' control in out' ;;
+				in) words+=' --count' ;;
+				out) words+=' --zero-packet' ;;
+			esac
+			;;
+	esac
+	if [[ $cur != -* && -n $verb && $verb != list && -z $kind ]]; then
+		words+=" $(_periprox_devices)"
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	# Readline splits words at colons: give back only what follows the last one.
+	if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+		local prefix=${cur%"${cur##*:}"}
+		COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
+	fi
+}
+
+complete -o nosort -F _periprox periprox

@@ -1,0 +1,33 @@
+# Completion of periprox for fish.
+
+function __periprox_devices
+    printf '%s\n' usbip:// usbip+unix:///
+    periprox list --emulated 2>/dev/null | string match -r '^emulated:\S+$'
+    periprox list 2>/dev/null | string match -r '^\d+-[\d.]+'
+end
+
+set -l verbs serve list show transfer
+set -l kinds control in out
+
+complete -c periprox -f
+complete -c periprox -s h -l help -d 'Prints help'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -l version -d 'Prints the version'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Exports devices'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a list -d 'Lists devices'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a show -d 'Shows descriptors'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a transfer -d 'Moves data'
+
+complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:///' -d 'Where to listen'
+complete -c periprox -n '__fish_seen_subcommand_from serve' -l quiet -d 'Prints warnings only'
+complete -c periprox -n '__fish_seen_subcommand_from serve' -l verbose -d 'Prints every connection'
+complete -c periprox -n '__fish_seen_subcommand_from list' -l emulated -d 'What can be emulated'
+complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:///' -d Server
+complete -c periprox -n "__fish_seen_subcommand_from $verbs" -l json -d 'Prints JSON'
+complete -c periprox -n '__fish_seen_subcommand_from show transfer' -l timeout -x -d Seconds
+complete -c periprox -n "__fish_seen_subcommand_from serve show transfer; and not __fish_seen_subcommand_from $kinds" -a '(__periprox_devices)' -d Device
+
+complete -c periprox -n "__fish_seen_subcommand_from transfer; and not __fish_seen_subcommand_from $kinds" -a "$kinds"
+complete -c periprox -n '__fish_seen_subcommand_from transfer' -l setting -x -d 'INTERFACE:ALTERNATE to select first'
+complete -c periprox -n '__fish_seen_subcommand_from transfer' -l hex -d 'Prints data in hexadecimal'
+complete -c periprox -n '__fish_seen_subcommand_from in' -l count -x -d 'How many transfers'
+complete -c periprox -n '__fish_seen_subcommand_from out' -l zero-packet -d 'Ends with an empty packet'

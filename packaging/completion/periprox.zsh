@@ -1,0 +1,63 @@
+#compdef periprox
+# Completion of periprox for zsh.
+
+_periprox_devices() {
+  local -a devices
+  devices=(${(f)"$(periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p')"})
+  devices+=(${(f)"$(periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p')"})
+  compadd -- $devices
+  compadd -S '' -- usbip:// usbip+unix:///
+}
+
+_periprox_transfer() {
+  _arguments -C \
+    '--timeout[how long each transfer may take]:seconds:' \
+    '*--setting[selects an alternate setting first]:INTERFACE\:ALTERNATE:' \
+    '--hex[prints data in hexadecimal]' \
+    '--json[prints a line of JSON for each transfer]' \
+    '--count[how many transfers "in" makes, 0 = until interrupted]:number:' \
+    '--zero-packet["out" ends with an empty packet]' \
+    '(- *)'{-h,--help}'[prints help]' \
+    '1:device:_periprox_devices' \
+    '2:kind:(control in out)' \
+    '*:number:'
+}
+
+_periprox() {
+  local curcontext=$curcontext state line
+  typeset -A opt_args
+  _arguments -C \
+    '(- *)'{-h,--help}'[prints help]' \
+    '(- *)--version[prints the version]' \
+    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data"))' \
+    '*::argument:->argument'
+  [[ $state == argument ]] || return
+  case $words[1] in
+    serve)
+      _arguments \
+        '*--listen[where to listen]:address:(tcp\:// unix\:///)' \
+        '--json[prints what happens as lines of JSON]' \
+        '(--verbose)--quiet[prints warnings only]' \
+        '(--quiet)--verbose[prints every connection]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '*:device:_periprox_devices'
+      ;;
+    list)
+      _arguments \
+        '(1)--emulated[what can be emulated]' \
+        '--json[prints JSON]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '(--emulated)1:server:(usbip\:// usbip+unix\:///)'
+      ;;
+    show)
+      _arguments \
+        '--timeout[how long to wait for each string]:seconds:' \
+        '--json[prints JSON]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '1:device:_periprox_devices'
+      ;;
+    transfer) _periprox_transfer ;;
+  esac
+}
+
+_periprox "$@"

@@ -1,0 +1,50 @@
+#include "periprox/app/device_session.hpp"
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <csignal>
+#include <optional>
+#include <utility>
+
+#include "periprox/link/loop.hpp"
+#include "periprox/service/opener.hpp"
+
+namespace periprox::app {
+
+struct DeviceSession::Parts {
+  Parts() : signals(loop.io(), SIGINT, SIGTERM), opener(loop) {
+    signals.async_wait([this](const std::error_code& error, int) {
+      if (error) return;
+      interrupted = true;
+      if (host) host->interrupt();
+    });
+  }
+
+  link::Loop loop;
+  asio::signal_set signals;
+  service::Opener opener;
+  service::OpenedDevice opened;
+  std::optional<host::Blocking> host;
+  bool interrupted = false;
+};
+
+Result<DeviceSession> DeviceSession::open(const std::string& locator) {
+  auto parts = std::make_unique<Parts>();
+  std::optional<Result<service::OpenedDevice>> opened;
+  parts->opener.open(locator, [&](auto result) { opened = std::move(result); });
+  parts->loop.run_until([&] { return opened.has_value() || parts->interrupted; });
+  if (!opened) {
+    return fail(Error::Kind::Failed, "cannot open '" + locator + "'", "it was interrupted");
+  }
+  if (!*opened) return forward_error(*opened);
+  parts->opened = std::move(**opened);
+  parts->host.emplace(parts->loop, *parts->opened.device);
+  return DeviceSession(std::move(parts));
+}
+
+DeviceSession::DeviceSession(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+DeviceSession::DeviceSession(DeviceSession&&) noexcept = default;
+DeviceSession::~DeviceSession() = default;
+host::Blocking& DeviceSession::host() const { return *parts_->host; }
+
+}  // namespace periprox::app

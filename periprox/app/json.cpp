@@ -1,0 +1,132 @@
+#include "periprox/app/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "periprox/usb/class_names.hpp"
+#include "periprox/usb/hex_text.hpp"
+#include "periprox/usb/status.hpp"
+
+namespace periprox::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string line_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+Json identity(std::uint16_t vendor, std::uint16_t product, std::uint16_t release) {
+  return {{"idVendor", usb::hex_text(vendor, 4)},
+          {"idProduct", usb::hex_text(product, 4)},
+          {"bcdDevice", usb::bcd_text(release)}};
+}
+
+Json class_of(const usb::ClassCode& code) {
+  return {{"class", code.code},
+          {"subclass", code.subclass},
+          {"protocol", code.protocol},
+          {"name", std::string(usb::class_name(code.code))}};
+}
+
+Json node_of(const usb::DescriptionNode& node) {
+  Json json{{"name", node.name}};
+  if (!node.value.empty()) json["value"] = node.value;
+  if (!node.note.empty()) json["note"] = node.note;
+  if (!node.children.empty()) {
+    auto children = Json::array();
+    for (const auto& child : node.children) children.push_back(node_of(child));
+    json["children"] = std::move(children);
+  }
+  return json;
+}
+
+Json names_of(const usb::DeviceModel& model) {
+  Json json = identity(model.descriptor().idVendor, model.descriptor().idProduct,
+                       model.descriptor().bcdDevice);
+  json["speed"] = usb::speed_name(model.speed());
+  json["manufacturer"] = model.manufacturer;
+  json["product"] = model.product;
+  json["serial"] = model.serial_number;
+  return json;
+}
+
+Json listed_device(const session::ListedDevice& device) {
+  const auto& record = device.record;
+  Json json{{"busid", wire::usbip::name_in(record.busid).value_or("")},
+            {"path", wire::usbip::name_in(record.path).value_or("")},
+            {"busnum", std::uint32_t{record.busnum}},
+            {"devnum", std::uint32_t{record.devnum}}};
+  json.update(identity(record.idVendor, record.idProduct, record.bcdDevice));
+  const auto speed = usb::speed_from_code(record.speed);
+  json["speed"] = speed ? std::string(usb::speed_name(*speed)) : "unknown";
+  json["class"] = class_of({record.bDeviceClass, record.bDeviceSubClass, record.bDeviceProtocol});
+  json["configuration"] = record.bConfigurationValue;
+  json["configurations"] = record.bNumConfigurations;
+  auto interfaces = Json::array();
+  for (const auto& interface : device.interfaces) interfaces.push_back(class_of(interface));
+  json["interfaces"] = std::move(interfaces);
+  return json;
+}
+
+}  // namespace
+
+std::string error_json(const Error& error) {
+  return line_of({{"error", {{"what", error.what}, {"why", error.why}, {"hint", error.hint}}}});
+}
+
+std::string ready_json(const std::vector<link::Address>& listen,
+                       const std::vector<service::ExportTable::Entry>& devices) {
+  Json json{{"event", "ready"}, {"listen", Json::array()}, {"devices", Json::array()}};
+  for (const auto& address : listen) json["listen"].push_back(address.text());
+  for (const auto& device : devices) {
+    Json one{{"busid", device.address.busid}, {"locator", device.name}};
+    one.update(names_of(*device.model));
+    json["devices"].push_back(std::move(one));
+  }
+  return line_of(json);
+}
+
+std::string event_json(const service::Event& event) {
+  Json json{{"event", service::event_name(event.kind)}, {"text", event.text}};
+  if (!event.busid.empty()) json["busid"] = event.busid;
+  if (!event.peer.empty()) json["peer"] = event.peer;
+  return line_of(json);
+}
+
+std::string devices_json(const std::vector<session::ListedDevice>& devices) {
+  auto json = Json::array();
+  for (const auto& device : devices) json.push_back(listed_device(device));
+  return line_of({{"devices", std::move(json)}});
+}
+
+std::string catalog_json(std::span<const emulated::DeviceType> types) {
+  auto json = Json::array();
+  for (const auto& type : types) {
+    Json one{{"name", type.name}, {"summary", type.summary}, {"settings", Json::array()}};
+    for (const auto& setting : type.settings) {
+      one["settings"].push_back(
+          {{"name", setting.name}, {"default", setting.fallback}, {"help", setting.help}});
+    }
+    json.push_back(std::move(one));
+  }
+  return line_of({{"emulated", std::move(json)}});
+}
+
+std::string description_json(const usb::DeviceModel& model, const usb::DescriptionNode& root) {
+  Json json = names_of(model);
+  json["description"] = node_of(root);
+  return line_of(json);
+}
+
+std::string outcome_json(usb::EndpointAddress endpoint, const host::Outcome& outcome) {
+  std::string data;
+  for (const char c : usb::hex_bytes(outcome.data)) {
+    if (c != ' ') data += c;
+  }
+  return line_of({{"endpoint", usb::hex_text(endpoint.value())},
+                  {"status", usb::status_name(outcome.status)},
+                  {"length", outcome.actual_length},
+                  {"data", data}});
+}
+
+}  // namespace periprox::app

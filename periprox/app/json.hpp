@@ -1,0 +1,28 @@
+// What the verbs print for programs. The only place that knows the JSON library.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "periprox/base/result.hpp"
+#include "periprox/emulated/catalog.hpp"
+#include "periprox/host/local.hpp"
+#include "periprox/link/address.hpp"
+#include "periprox/service/event.hpp"
+#include "periprox/service/export_table.hpp"
+#include "periprox/usb/description.hpp"
+
+namespace periprox::app {
+
+/// All of these are one line with its end, and valid UTF-8 whatever a device or a peer sent.
+[[nodiscard]] std::string error_json(const Error& error);
+[[nodiscard]] std::string ready_json(const std::vector<link::Address>& listen,
+                                     const std::vector<service::ExportTable::Entry>& devices);
+[[nodiscard]] std::string event_json(const service::Event& event);
+[[nodiscard]] std::string devices_json(const std::vector<session::ListedDevice>& devices);
+[[nodiscard]] std::string catalog_json(std::span<const emulated::DeviceType> types);
+[[nodiscard]] std::string description_json(const usb::DeviceModel& model,
+                                           const usb::DescriptionNode& root);
+[[nodiscard]] std::string outcome_json(usb::EndpointAddress endpoint, const host::Outcome& outcome);
+
+}  // namespace periprox::app

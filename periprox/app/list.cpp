@@ -1,0 +1,127 @@
+// periprox list: the devices here, those of a server, or those that can be emulated.
+#include <optional>
+
+#include "periprox/app/json.hpp"
+#include "periprox/app/table.hpp"
+#include "periprox/app/verbs.hpp"
+#include "periprox/emulated/catalog.hpp"
+#include "periprox/link/loop.hpp"
+#include "periprox/physical/inventory.hpp"
+#include "periprox/service/locator.hpp"
+#include "periprox/service/remote_opener.hpp"
+#include "periprox/usb/class_names.hpp"
+#include "periprox/usb/hex_text.hpp"
+
+namespace periprox::app {
+namespace {
+
+std::string ids(std::uint16_t vendor, std::uint16_t product) {
+  return usb::hex_text(vendor, 4).substr(2) + ":" + usb::hex_text(product, 4).substr(2);
+}
+
+std::string class_words(const usb::ClassCode& code) {
+  const auto name = usb::class_name(code.code);
+  std::string words = name.empty() ? "class " + usb::hex_text(code.code) : std::string(name);
+  const auto protocol = usb::protocol_name(code);
+  if (!protocol.empty()) words += " (" + std::string(protocol) + ")";
+  return words;
+}
+
+/// The classes of the interfaces, or of the device when it lists none; each once.
+std::string all_classes(const session::ListedDevice& device) {
+  std::vector<std::string> words;
+  for (const auto& interface : device.interfaces) {
+    auto word = class_words(interface);
+    if (std::find(words.begin(), words.end(), word) == words.end())
+      words.push_back(std::move(word));
+  }
+  if (words.empty()) {
+    const auto& record = device.record;
+    words.push_back(
+        class_words({record.bDeviceClass, record.bDeviceSubClass, record.bDeviceProtocol}));
+  }
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string device_table(const std::vector<session::ListedDevice>& devices,
+                         const std::vector<std::string>& names) {
+  Table table({"BUSID", "IDS", "SPEED", "INTERFACES", "NAME"});
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const auto& record = devices[i].record;
+    const auto speed = usb::speed_from_code(record.speed);
+    table.add({std::string(wire::usbip::name_in(record.busid).value_or("")),
+               ids(record.idVendor, record.idProduct),
+               speed ? std::string(usb::speed_name(*speed)) : "unknown", all_classes(devices[i]),
+               i < names.size() ? names[i] : ""});
+  }
+  return table.text();
+}
+
+Result<void> list_server(const ListOptions& options, Output& output) {
+  const auto server = service::parse_server(options.server);
+  if (!server) return tl::make_unexpected(server.error());
+  link::Loop loop;
+  std::optional<Result<std::vector<session::ListedDevice>>> listed;
+  service::RemoteOpener opener(loop);
+  opener.list(*server, [&](auto result) { listed = std::move(result); });
+  loop.run_until([&] { return listed.has_value(); });
+  if (!*listed) return forward_error(*listed);
+  if (options.json) return output.write(devices_json(**listed));
+  if ((*listed)->empty()) {
+    return output.write(server->text() + " exports no device that is free\n");
+  }
+  return output.write(device_table(**listed, {}));
+}
+
+Result<void> list_emulated(const ListOptions& options, Output& output) {
+  if (options.json) return output.write(catalog_json(emulated::catalog()));
+  std::string text;
+  for (const auto& type : emulated::catalog()) {
+    text += "emulated:" + std::string(type.name) + "\n  " + std::string(type.summary) + '\n';
+    Table table({});
+    for (const auto& setting : type.settings) {
+      const auto fallback =
+          setting.fallback.empty() ? std::string() : "(" + std::string(setting.fallback) + ")";
+      table.add({"  " + std::string(setting.name) + "=", fallback, std::string(setting.help)});
+    }
+    text += table.text();
+  }
+  return output.write(text);
+}
+
+Result<void> list_here(const ListOptions& options, Output& output) {
+  std::vector<session::ListedDevice> devices;
+  std::vector<std::string> names;
+  for (const auto& device : physical::Inventory().list()) {
+    const wire::usbip::DeviceAddress address{.path = device.sysfs.string(),
+                                             .busid = device.busid,
+                                             .busnum = static_cast<std::uint16_t>(device.busnum),
+                                             .devnum = static_cast<std::uint16_t>(device.devnum)};
+    devices.push_back(
+        {wire::usbip::encode_device(address, device.model), device.model.interface_classes()});
+    auto name = device.model.manufacturer;
+    if (!name.empty() && !device.model.product.empty()) name += ' ';
+    name += device.model.product;
+    if (device.refusal) name += " [" + *device.refusal + "]";
+    names.push_back(std::move(name));
+  }
+  if (options.json) return output.write(devices_json(devices));
+  if (devices.empty()) {
+    return output.write(
+        "no USB device is plugged in here; `periprox list --emulated` shows what "
+        "can be emulated\n");
+  }
+  return output.write(device_table(devices, names));
+}
+
+}  // namespace
+
+Result<void> list(const ListOptions& options, Output& output) {
+  if (options.emulated) return list_emulated(options, output);
+  if (!options.server.empty()) return list_server(options, output);
+  return list_here(options, output);
+}
+
+}  // namespace periprox::app

@@ -1,0 +1,50 @@
+// The periprox program: read the command line, run one verb, turn its result into an exit code.
+#include <unistd.h>
+
+#include <csignal>
+
+#include "periprox/app/command_line.hpp"
+#include "periprox/app/output.hpp"
+#include "periprox/app/verbs.hpp"
+
+namespace {
+
+using namespace periprox;  // NOLINT(google-build-using-namespace): the program's own
+
+struct Run {
+  app::Output& output;
+  Result<void> operator()(const app::ServeOptions& options) const { return serve(options, output); }
+  Result<void> operator()(const app::ListOptions& options) const { return list(options, output); }
+  Result<void> operator()(const app::ShowOptions& options) const { return show(options, output); }
+  Result<void> operator()(const app::TransferOptions& options) const {
+    return transfer(options, output);
+  }
+};
+
+bool wants_json(const app::Options& options) {
+  return std::visit([](const auto& verb) { return verb.json; }, options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A reader that goes away (| head) is noticed where the output is written.
+  std::signal(SIGPIPE, SIG_IGN);
+  app::Output output(STDOUT_FILENO);
+
+  auto command = app::parse_command_line(argc, argv);
+  bool json = false;
+  Result<void> done;
+  if (!command) {
+    done = forward_error(command);
+  } else if (const auto* text = std::get_if<std::string>(&*command)) {
+    done = output.write(*text);
+  } else {
+    const auto& options = std::get<app::Options>(*command);
+    json = wants_json(options);
+    done = std::visit(Run{output}, options);
+  }
+  if (done) return 0;
+  app::print_error(done.error(), json);
+  return app::exit_code(done.error());
+}

@@ -1,0 +1,495 @@
+#!/usr/bin/env python3
+"""Runs the real program as a person would, and checks what it prints and how it exits.
+
+usage: program_test.py PROGRAM SOURCE_ROOT [UNITTEST_ARGUMENT...]
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = ""
+ROOT = pathlib.Path()
+PATIENCE = 60  # Seconds after which something hangs; nothing depends on how fast it is.
+VERBS = ["serve", "list", "show", "transfer"]
+KINDS = ["control", "in", "out"]
+
+
+def run(*arguments, stdin=b"", **options):
+    return subprocess.run([PROGRAM, *arguments], input=stdin, capture_output=True, timeout=PATIENCE, **options)
+
+
+class Server:
+    """`periprox serve --json` on a free port, ready when this is created."""
+
+    def __init__(self, *devices, listen=("tcp://127.0.0.1:0",), options=()):
+        command = [PROGRAM, "serve", *devices, "--json", *options]
+        for address in listen:
+            command += ["--listen", address]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            raise AssertionError("the server did not start: " + self.process.stderr.read().decode())
+        self.ready = json.loads(line)
+        self.port = int(self.ready["listen"][0].rpartition(":")[2]) if listen[0].startswith("tcp") else 0
+
+    def url(self, device=""):
+        return f"usbip://127.0.0.1:{self.port}" + ("/" + device if device else "")
+
+    def next_event(self):
+        return json.loads(self.process.stdout.readline())
+
+    def wait_for_event(self, kind):
+        while True:
+            event = self.next_event()
+            if event["event"] == kind:
+                return event
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it; returns exit code and log."""
+        self.process.send_signal(number)
+        out, log = self.process.communicate(timeout=PATIENCE)
+        self.events = [json.loads(line) for line in out.splitlines()]
+        return self.process.returncode, log.decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def assert_fails(self, result, code, *texts):
+        error = result.stderr.decode()
+        self.assertEqual(result.returncode, code, error)
+        self.assertEqual(result.stdout, b"")
+        self.assertTrue(error.startswith("periprox: "), error)
+        for text in texts:
+            self.assertIn(text, error)
+
+    def assert_done(self, result):
+        self.assertEqual(result.stderr.decode(), "")
+        self.assertEqual(result.returncode, 0)
+        return result.stdout
+
+
+class Serving(Case):
+    def test_the_stock_client_lists_names_speeds_and_interfaces(self):
+        usbip = shutil.which("usbip", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        self.assertIsNotNone(usbip, "the Debian package usbip is missing")
+        with Server("emulated:go_temp", "emulated:zero") as server:
+            listed = subprocess.run([usbip, "--tcp-port", str(server.port), "list", "-r", "127.0.0.1"],
+                                    capture_output=True, timeout=PATIENCE, text=True)
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertRegex(listed.stdout, r"\n +1-1: .*\(08f7:0002\)\n +: /sys/devices/periprox/usb1/1-1\n")
+        self.assertRegex(listed.stdout, r"\n +: +0 - .*\(03/00/00\)\n")
+        self.assertRegex(listed.stdout, r"\n +1-2: .*\(0525:a4a0\)\n")
+        self.assertRegex(listed.stdout, r"\n +: +0 - .*\(ff/00/00\)\n")
+
+    def test_lines_for_people_name_devices_and_listeners(self):
+        process = subprocess.Popen([PROGRAM, "serve", "emulated:go_temp?serial=A1", "--listen", "tcp://127.0.0.1:0"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        first, second = process.stdout.readline(), process.stdout.readline()
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+        self.assertRegex(first, r"^1-1  08f7:0002  low speed  .*Go! Temp.*\(emulated:go_temp\?serial=A1\)\n$")
+        self.assertRegex(second, r"^listening on tcp://127\.0\.0\.1:\d+\n$")
+        self.assertEqual(process.returncode, 0)
+
+    def test_sigterm_and_sigint_end_it_with_0_while_a_client_waits(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(number=number), Server("emulated:go_temp?period_ms=60000") as server:
+                client = subprocess.Popen([PROGRAM, "transfer", server.url("1-1"), "in", "0x81", "8",
+                                           "--count", "2", "--timeout", "60"],
+                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                server.wait_for_event("imported")
+                client.stdout.read(8)  # The first report; the second is a minute away.
+                code, log = server.stop(number)
+                self.assertEqual(code, 0, log)
+                _, error = client.communicate(timeout=PATIENCE)
+                self.assertEqual(client.returncode, 1)
+                self.assertIn(b"the device is gone", error)
+
+    def test_events_tell_who_uses_a_device(self):
+        with Server("emulated:go_temp") as server:
+            self.assert_done(run("transfer", server.url("1-1"), "control", "0x80", "0", "0", "0", "2"))
+            imported = server.wait_for_event("imported")
+            self.assertEqual(imported["busid"], "1-1")
+            self.assertTrue(imported["peer"].startswith("127.0.0.1:"))
+            self.assertEqual(server.wait_for_event("released")["peer"], imported["peer"])
+
+    def test_ready_line_names_everything(self):
+        with Server("emulated:go_temp?serial=X") as server:
+            device = server.ready["devices"][0]
+        self.assertEqual(device["busid"], "1-1")
+        self.assertEqual(device["locator"], "emulated:go_temp?serial=X")
+        self.assertEqual((device["idVendor"], device["idProduct"]), ("0x08f7", "0x0002"))
+        self.assertEqual((device["speed"], device["serial"]), ("low", "X"))
+
+    def test_a_busy_device_is_refused_and_the_log_names_the_holder(self):
+        with Server("emulated:go_temp?period_ms=60000") as server:
+            holder = subprocess.Popen([PROGRAM, "transfer", server.url("1-1"), "in", "0x81", "8", "--count", "0"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            peer = server.wait_for_event("imported")["peer"]
+            self.assert_fails(run("show", server.url("1-1")), 1, "in use")
+            refused = server.wait_for_event("refused")
+            self.assertIn("in use by " + peer, refused["text"])
+            holder.kill()
+            holder.communicate()
+            server.wait_for_event("released")
+            self.assert_done(run("show", server.url("1-1")))
+
+    def test_garbage_ends_one_session_with_one_line(self):
+        with Server("emulated:go_temp") as server:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
+                client.sendall(b"\0" * 48)
+                self.assertEqual(client.recv(1), b"")
+            ended = server.wait_for_event("ended")
+            self.assertIn("malformed message at offset 0", ended["text"])
+            self.assert_done(run("show", server.url("1-1")))
+            _, log = server.stop()
+        self.assertEqual(log.count("malformed"), 1)
+
+    def test_unix_sockets_serve_and_their_file_goes_away(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/p.sock"
+            with Server("emulated:go_temp", listen=("unix://" + path,)) as server:
+                self.assertIn(b"1-1", self.assert_done(run("list", "usbip+unix://" + path)))
+                self.assert_done(run("show", f"usbip+unix://{path}/1-1"))
+                code, _ = server.stop()
+            self.assertEqual(code, 0)
+            self.assertFalse(os.path.exists(path))
+
+    def test_a_device_of_a_server_can_be_exported_again(self):
+        with Server("emulated:go_temp") as behind, Server(behind.url("0x08f7.0x0002")) as front:
+            self.assertIn(b"0x08f7", self.assert_done(run("show", front.url("1-1"))))
+
+    def test_listening_beyond_this_machine_is_warned_about(self):
+        with Server("emulated:go_temp", listen=("tcp://0.0.0.0:0",)) as server:
+            _, log = server.stop()
+        self.assertIn("neither encryption nor passwords", log)
+        with Server("emulated:go_temp") as server:
+            _, log = server.stop()
+        self.assertNotIn("encryption", log)
+
+    def test_quiet_and_verbose(self):
+        with Server("emulated:go_temp", options=("--quiet",)) as server:
+            self.assert_done(run("list", server.url()))
+            _, log = server.stop()
+        self.assertEqual(log, "")
+        with Server("emulated:go_temp", options=("--verbose",)) as server:
+            self.assert_done(run("list", server.url()))
+            _, log = server.stop()
+        self.assertIn(" connected", log)
+
+    def test_serving_goes_on_when_nobody_reads_the_events_any_more(self):
+        with Server("emulated:go_temp") as server:
+            server.process.stdout.close()
+            self.assert_done(run("show", server.url("1-1")))
+            self.assert_done(run("show", server.url("1-1")))
+            server.process.terminate()
+            self.assertEqual(server.process.wait(timeout=PATIENCE), 0)
+            server.process.stdout = open(os.devnull, "rb")
+
+
+class ServingErrors(Case):
+    def test_a_port_that_is_taken(self):
+        with Server("emulated:go_temp") as server:
+            address = server.ready["listen"][0]
+            self.assert_fails(run("serve", "emulated:zero", "--listen", address), 1,
+                              "cannot listen on " + address, "try: ", "--listen")
+
+    def test_a_socket_path_that_is_not_there(self):
+        self.assert_fails(run("serve", "emulated:zero", "--listen", "unix:///nowhere/at/all"), 1,
+                          "cannot listen on unix:///nowhere/at/all", "No such file")
+
+    def test_no_permission(self):
+        if os.geteuid() != 0:
+            result = run("serve", "emulated:zero", "--listen", "unix:///p.sock")
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                os.chmod(folder, 0o755)
+                copy = shutil.copy(PROGRAM, folder)
+                result = subprocess.run([copy, "serve", "emulated:zero", "--listen", "unix:///p.sock"],
+                                        capture_output=True, timeout=PATIENCE, user=65534, group=65534,
+                                        extra_groups=[])
+        self.assert_fails(result, 1, "cannot listen on unix:///p.sock", "Permission denied", "try: ", "need root")
+
+    def test_bad_addresses(self):
+        self.assert_fails(run("serve", "emulated:zero", "--listen", "127.0.0.1"), 2, "is no address", "try: ")
+        self.assert_fails(run("serve", "emulated:zero", "--listen", "tcp://h:70000"), 2, "is no address", "try: ")
+
+    def test_bad_locators(self):
+        self.assert_fails(run("serve", "thermometer"), 2, "'thermometer' names no device", "try: ")
+        self.assert_fails(run("serve", "emulated:nothing"), 2, "there is no such device", "go_temp", "zero")
+        self.assert_fails(run("serve", "emulated:go_temp?celsius=warm"), 2, "celsius", "warm")
+        self.assert_fails(run("serve", "usbip://127.0.0.1"), 2, "no device on it", "try: add /BUSID")
+        self.assert_fails(run("serve", "recorded:x.pcapng"), 1, "not supported by this build")
+
+    def test_unknown_devices(self):
+        self.assert_fails(run("serve", "250-9.9"), 1, "250-9.9", "try: ")
+        with Server("emulated:go_temp") as server:
+            self.assert_fails(run("show", server.url("7-7")), 1, "7-7", "try: `periprox list`")
+            self.assert_fails(run("show", server.url("0x1111.0x2222")), 1, "no such device", "try: ")
+
+    def test_a_server_that_is_not_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        self.assert_fails(run("list", f"usbip://127.0.0.1:{port}"), 1, "cannot connect", "is the server running?")
+
+    def test_the_same_error_as_json(self):
+        result = run("show", "emulated:nothing", "--json")
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(json.loads(result.stderr)["error"]["why"], "there is no such device")
+
+
+class Listing(Case):
+    def test_a_table_of_what_a_server_exports(self):
+        with Server("emulated:go_temp", "emulated:zero?speed=super") as server:
+            lines = self.assert_done(run("list", server.url())).decode().splitlines()
+        self.assertRegex(lines[0], r"^BUSID +IDS +SPEED +INTERFACES")
+        self.assertRegex(lines[1], r"^1-1 +08f7:0002 +low +Human Interface Device")
+        self.assertRegex(lines[2], r"^1-2 +0525:a4a0 +super +Vendor Specific")
+
+    def test_json_of_what_a_server_exports(self):
+        with Server("emulated:go_temp") as server:
+            devices = json.loads(self.assert_done(run("list", server.url(), "--json")))["devices"]
+        self.assertEqual(len(devices), 1)
+        self.assertEqual(devices[0]["busid"], "1-1")
+        self.assertEqual(devices[0]["interfaces"][0]["class"], 3)
+
+    def test_what_can_be_emulated(self):
+        text = self.assert_done(run("list", "--emulated")).decode()
+        self.assertRegex(text, r"(?m)^emulated:go_temp$")
+        self.assertRegex(text, r"(?m)^  celsius=")
+        catalog = json.loads(self.assert_done(run("list", "--emulated", "--json")))["emulated"]
+        self.assertEqual([device["name"] for device in catalog], re.findall(r"(?m)^emulated:(\S+)$", text))
+
+    def test_devices_here(self):
+        self.assertIsInstance(json.loads(self.assert_done(run("list", "--json")))["devices"], list)
+
+
+class Showing(Case):
+    def test_every_descriptor_of_a_served_device_as_text(self):
+        with Server("emulated:go_temp") as server:
+            remote = self.assert_done(run("show", server.url("1-1"))).decode()
+        self.assertEqual(remote, self.assert_done(run("show", "emulated:go_temp")).decode())
+        self.assertRegex(remote, r"idVendor +0x08f7")
+        self.assertRegex(remote, r"bEndpointAddress +0x81 +1 IN")
+        self.assertNotIn("\x1b", remote)
+
+    def test_json_holds_the_same_tree(self):
+        shown = json.loads(self.assert_done(run("show", "emulated:zero", "--json")))
+        self.assertEqual(shown["idProduct"], "0xa4a0")
+        names = [child["name"] for child in shown["description"]["children"]]
+        self.assertIn("bDeviceClass", names)
+
+    def test_colours_on_a_terminal_only(self):
+        def on_terminal(environment):
+            leader, follower = os.openpty()
+            process = subprocess.Popen([PROGRAM, "show", "emulated:go_temp"], stdout=follower, env=environment)
+            os.close(follower)
+            text = b""
+            while True:
+                try:
+                    text += os.read(leader, 65536)
+                except OSError:  # What Linux says when the last writer has closed.
+                    break
+            os.close(leader)
+            self.assertEqual(process.wait(timeout=PATIENCE), 0)
+            return text
+
+        plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        self.assertIn(b"\x1b[1m", on_terminal(plain))
+        self.assertNotIn(b"\x1b", on_terminal({**plain, "NO_COLOR": "1"}))
+
+
+class Transferring(Case):
+    def test_a_control_request_raw_and_in_hexadecimal(self):
+        request = ["control", "0x80", "6", "0x0100", "0", "18"]
+        with Server("emulated:go_temp") as server:
+            raw = self.assert_done(run("transfer", server.url("1-1"), *request))
+            text = self.assert_done(run("transfer", server.url("1-1"), *request, "--hex"))
+        self.assertEqual(len(raw), 18)
+        self.assertEqual(raw[8:12], bytes.fromhex("f7080200"))
+        self.assertEqual(bytes.fromhex(text.decode()), raw)
+
+    def test_reports_as_json_lines(self):
+        with Server("emulated:go_temp?celsius=-10.25&period_ms=10") as server:
+            out = self.assert_done(run("transfer", server.url("1-1"), "in", "0x81", "8", "--count", "3", "--json"))
+        reports = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([report["status"] for report in reports], ["ok"] * 3)
+        data = bytes.fromhex(reports[0]["data"])
+        self.assertEqual(int.from_bytes(data[2:4], "little", signed=True), -10.25 * 128)
+
+    def test_megabytes_in_and_out(self):
+        with Server("emulated:zero?pattern=1") as server:
+            data = self.assert_done(run("transfer", server.url("1-1"), "in", "0x81", "3000000"))
+            self.assertEqual(data, bytes(i % 512 % 63 for i in range(3000000)))
+            sent = run("transfer", server.url("1-1"), "out", "0x01", "--json", stdin=data)
+            self.assertEqual(json.loads(self.assert_done(sent))["length"], 3000000)
+
+    def test_data_that_is_not_the_pattern_is_refused_by_the_sink(self):
+        self.assert_fails(run("transfer", "emulated:zero?pattern=1", "out", "0x01", stdin=b"wrong"), 1, "STALL")
+
+    def test_control_data_from_standard_input(self):
+        # Gadget zero keeps what is written (0x5b) and gives it back (0x5c); each run starts anew,
+        # so only that it is taken can be seen here.
+        write = ["control", "0x40", "0x5b", "0", "0", "4"]
+        self.assert_done(run("transfer", "emulated:zero", *write, stdin=b"abcd"))
+        self.assert_fails(run("transfer", "emulated:zero", *write, stdin=b"ab"), 2, "2 bytes", "wLength is 4")
+
+    def test_endpoints_of_another_alternate_setting(self):
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x83", "64"), 2, "--setting 0:2")
+        data = self.assert_done(run("transfer", "emulated:zero", "in", "0x83", "64", "--setting", "0:2"))
+        self.assertEqual(data, bytes(64))
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "64", "--setting", "0:9"), 1, "0:9", "STALL")
+
+    def test_what_a_device_refuses(self):
+        self.assert_fails(run("transfer", "emulated:go_temp", "control", "0x80", "6", "0x7700", "0", "4"), 1, "STALL")
+
+    def test_no_data_in_time(self):
+        result = run("transfer", "emulated:go_temp?period_ms=60000", "in", "0x81", "8", "--count", "2",
+                     "--timeout", "0.05")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(len(result.stdout), 8)
+        self.assertIn(b"did not complete in time", result.stderr)
+
+    def test_endpoints_that_make_no_sense(self):
+        self.assert_fails(run("transfer", "emulated:go_temp", "in", "0x82", "8"), 2, "0x81 IN interrupt")
+        self.assert_fails(run("transfer", "emulated:go_temp", "in", "0x01", "8"), 2, "is no IN endpoint")
+        self.assert_fails(run("transfer", "emulated:go_temp", "in", "0x181", "8"), 2, "more than 255")
+        self.assert_fails(run("transfer", "emulated:go_temp", "out", "0x81"), 2, "is no OUT endpoint")
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x82", "8", "--setting", "0:1"), 1, "isochronous")
+
+    def test_output_into_head_ends_quietly(self):
+        process = subprocess.Popen([PROGRAM, "transfer", "emulated:zero", "in", "0x81", "512", "--count", "0", "--hex"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.stderr.read(), b"")
+        process.stderr.close()
+        self.assertEqual(process.wait(timeout=PATIENCE), 0)
+
+    def test_an_interrupt_ends_an_endless_read_with_0(self):
+        process = subprocess.Popen([PROGRAM, "transfer", "emulated:go_temp?period_ms=10", "in", "0x81", "8",
+                                    "--count", "0", "--hex"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, error), (0, b""))
+
+
+class CommandLine(Case):
+    def test_wrong_usage_exits_with_2_and_points_to_help(self):
+        self.assert_fails(run(), 2, "no verb", "try: ")
+        self.assert_fails(run("frobnicate"), 2, "'frobnicate' is no verb", "serve, list, show and transfer")
+        self.assert_fails(run("serve"), 2, "DEVICE", "periprox serve --help")
+        self.assert_fails(run("show"), 2, "DEVICE", "periprox show --help")
+        self.assert_fails(run("transfer", "emulated:zero"), 2, "periprox transfer --help")
+        self.assert_fails(run("transfer", "emulated:zero", "in"), 2, "ENDPOINT", "periprox transfer in --help")
+        self.assert_fails(run("list", "--nonsense"), 2, "--nonsense", "periprox list --help")
+        self.assert_fails(run("list", "--emulated", "usbip://h"), 2)
+        self.assert_fails(run("serve", "emulated:zero", "--quiet", "--verbose"), 2)
+        self.assert_fails(run("show", "emulated:zero", "--timeout", "-1"), 2, "timeout")
+
+    def test_version(self):
+        version = re.search(r"project\(periprox VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+        self.assertEqual(self.assert_done(run("--version")).decode(), f"periprox {version}\n")
+        for page in sorted((ROOT / "docs/man").glob("*.1")):
+            self.assertIn(f'"PeriProx {version}"', page.read_text(), page.name)
+
+    def test_help_has_examples(self):
+        for verb in [None, *VERBS]:
+            arguments = [verb, "--help"] if verb else ["--help"]
+            self.assertIn("Examples:\n  periprox ", self.assert_done(run(*arguments)).decode(), verb)
+
+
+def options_in_help(*verb):
+    # Only the list of options: its lines start with two blanks and an option.
+    text = run(*verb, "--help").stdout.decode()
+    options = set()
+    for line in re.findall(r"(?m)^  (-\S+)", text):
+        options.update(option for option in line.split(",") if option.startswith("--"))
+    assert "--help" in options, text
+    return options
+
+
+class ManPagesAndCompletion(Case):
+    def all_options(self):
+        """Of each verb, with those of its kinds."""
+        options = {verb: options_in_help(verb) for verb in VERBS}
+        for kind in KINDS:
+            options["transfer"] |= options_in_help("transfer", "-", kind)
+        options[""] = options_in_help()
+        return options
+
+    def test_the_man_page_of_each_verb_has_each_option(self):
+        for verb, options in self.all_options().items():
+            page = (ROOT / "docs/man" / f"periprox{'-' + verb if verb else ''}.1").read_text().replace("\\-", "-")
+            documented = set(re.findall(r"(?m)^\.(?:B|BI|BR) .*?(--[a-z-]+)", page))
+            for option in options:
+                self.assertIn(option, documented, f"{verb}: {option} has no paragraph in the man page")
+            mentioned = set(re.findall(r"--[a-z][a-z-]*", page))
+            known = options | {"--emulated", "--help", "--hex"} if verb == "" else options
+            self.assertEqual(mentioned - known, set(), f"{verb}: the man page has options that don't exist")
+
+    def test_the_first_man_page_has_each_verb(self):
+        page = (ROOT / "docs/man/periprox.1").read_text()
+        listed = re.findall(r"(?m)^  ([a-z]+) ", run("--help").stdout.decode().partition("Subcommands:")[2])
+        self.assertEqual(listed, VERBS)
+        for verb in listed:
+            self.assertRegex(page, rf"(?m)^\.B {verb}$")
+
+    def test_bash_completes_each_verb_and_option(self):
+        for verb, options in self.all_options().items():
+            kinds = ["", *KINDS] if verb == "transfer" else [""]
+            words = set()
+            for kind in kinds:
+                line = ["periprox", *([verb] if verb else []), *(["emulated:zero", kind] if kind else [])]
+                words |= self.complete_in_bash(line, "--")
+            self.assertEqual(words, options, verb)
+        self.assertLessEqual(set(VERBS), self.complete_in_bash(["periprox"], ""))
+        self.assertEqual(self.complete_in_bash(["periprox", "transfer", "emulated:zero"], "con"), {"control"})
+
+    def test_bash_completes_the_names_of_emulated_devices(self):
+        self.assertEqual(self.complete_in_bash(["periprox", "serve"], "emulated:z"), {"emulated:zero"})
+
+    def complete_in_bash(self, words, word):
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_WORDBREAKS=" "; '
+                  '_periprox; printf "%s\\n" "${COMPREPLY[@]}"')
+        path = os.path.dirname(PROGRAM) + ":" + os.environ.get("PATH", "")
+        done = subprocess.run(["bash", "-c", script, "bash", ROOT / "packaging/completion/periprox.bash", *words, word],
+                              capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "PATH": path})
+        self.assertEqual(done.stderr, "")
+        return set(done.stdout.split())
+
+    def test_zsh_and_fish_know_each_verb_and_option(self):
+        zsh = (ROOT / "packaging/completion/periprox.zsh").read_text()
+        fish = (ROOT / "packaging/completion/periprox.fish").read_text()
+        everything = set().union(*self.all_options().values())
+        in_zsh = set(re.findall(r"--[a-z][a-z-]*(?=\[|,|\})", zsh))
+        in_fish = {"--" + name for name in re.findall(r" -l ([a-z-]+)", fish)}
+        self.assertEqual(in_zsh, everything)
+        self.assertEqual(in_fish, everything)
+        for verb in VERBS:
+            self.assertRegex(zsh, rf"(?m)^    {verb}\)")
+            self.assertRegex(fish, rf"-a {verb} ")
+
+
+if __name__ == "__main__":
+    PROGRAM, ROOT = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

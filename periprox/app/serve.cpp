@@ -1,0 +1,175 @@
+// periprox serve: open the devices, listen, say that it is ready, serve until a signal comes.
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <csignal>
+#include <optional>
+#include <vector>
+
+#include "periprox/app/descriptor_limit.hpp"
+#include "periprox/app/json.hpp"
+#include "periprox/app/log.hpp"
+#include "periprox/app/verbs.hpp"
+#include "periprox/link/loop.hpp"
+#include "periprox/service/export_table.hpp"
+#include "periprox/service/opener.hpp"
+#include "periprox/service/printable.hpp"
+#include "periprox/service/server.hpp"
+#include "periprox/usb/hex_text.hpp"
+#include "periprox/wire/usbip.hpp"
+
+namespace periprox::app {
+namespace {
+
+constexpr std::string_view kDefaultListen = "tcp://127.0.0.1:3240";
+
+LogLevel least_level(const ServeOptions& options) {
+  if (options.quiet) return LogLevel::Warning;
+  return options.verbose ? LogLevel::Detail : LogLevel::Info;
+}
+
+LogLevel level_of(service::Event::Level level) {
+  switch (level) {
+    case service::Event::Level::Detail:
+      return LogLevel::Detail;
+    case service::Event::Level::Info:
+      return LogLevel::Info;
+    case service::Event::Level::Warning:
+      return LogLevel::Warning;
+  }
+  return LogLevel::Info;
+}
+
+/// True when only this machine can reach the address.
+bool is_local(const link::Address& address) {
+  if (address.kind == link::Address::Kind::Unix) return true;
+  return address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
+}
+
+/// One run of the verb.
+class Serving {
+ public:
+  Serving(const ServeOptions& options, Output& output)
+      : options_(options),
+        output_(output),
+        signals_(loop_.io(), SIGINT, SIGTERM),
+        opener_(loop_),
+        exports_([this](const service::Event& event) { on_event(event); }),
+        server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }) {
+    signals_.async_wait([this](const std::error_code& error, int) { stopping_ = !error; });
+  }
+
+  Result<void> run() {
+    auto addresses = parse_addresses();
+    if (!addresses) return forward_error(addresses);
+    auto devices = open_devices();
+    if (!devices) return forward_error(devices);
+    if (stopping_) return {};
+    if (auto added = exports_.add(std::move(*devices)); !added) return added;
+    for (auto& address : *addresses) {
+      auto real = server_.listen(address);
+      if (!real) return forward_error(real);
+      address = *real;
+    }
+    if (auto said = say_ready(*addresses); !said) return said;
+    loop_.run_until([this] { return stopping_; });
+    close();
+    return {};
+  }
+
+ private:
+  Result<std::vector<link::Address>> parse_addresses() {
+    std::vector<link::Address> addresses;
+    auto texts = options_.listen;
+    if (texts.empty()) texts.emplace_back(kDefaultListen);
+    for (const auto& text : texts) {
+      auto address = link::parse_address(text, wire::usbip::kDefaultPort);
+      if (!address) return forward_error(address);
+      addresses.push_back(std::move(*address));
+    }
+    return addresses;
+  }
+
+  /// All at once, because each may wait for a server or for hardware.
+  Result<std::vector<service::OpenedDevice>> open_devices() {
+    std::vector<service::OpenedDevice> devices(options_.devices.size());
+    std::size_t opened = 0;
+    std::optional<Error> failure;
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      opener_.open(options_.devices[i], [&, i](Result<service::OpenedDevice> device) {
+        if (device) {
+          devices[i] = std::move(*device);
+        } else if (!failure) {
+          failure = std::move(device).error();
+        }
+        ++opened;
+      });
+    }
+    // The loop does not run again after an early return, so nobody calls back into this function.
+    loop_.run_until([&] { return stopping_ || failure || opened == devices.size(); });
+    if (failure) return tl::make_unexpected(std::move(*failure));
+    return devices;
+  }
+
+  Result<void> say_ready(const std::vector<link::Address>& addresses) {
+    std::string text;
+    if (options_.json) {
+      text = ready_json(addresses, exports_.entries());
+    } else if (!options_.quiet) {
+      for (const auto& entry : exports_.entries()) text += device_line(entry);
+      for (const auto& address : addresses) text += "listening on " + address.text() + '\n';
+    }
+    for (const auto& address : addresses) {
+      if (is_local(address)) continue;
+      log_line(LogLevel::Warning,
+               address.text() +
+                   " can be reached from other machines, and USB/IP has neither "
+                   "encryption nor passwords: whoever reaches it can use the devices");
+    }
+    return output_.write(text);
+  }
+
+  static std::string device_line(const service::ExportTable::Entry& entry) {
+    const auto& model = *entry.model;
+    std::string line = entry.address.busid + "  " +
+                       usb::hex_text(model.descriptor().idVendor, 4).substr(2) + ":" +
+                       usb::hex_text(model.descriptor().idProduct, 4).substr(2) + "  " +
+                       std::string(usb::speed_name(model.speed())) + " speed";
+    for (const auto* name : {&model.manufacturer, &model.product}) {
+      if (!name->empty()) line += "  " + service::printable(*name);
+    }
+    return line + "  (" + service::printable(entry.name) + ")\n";
+  }
+
+  void on_event(const service::Event& event) {
+    log_line(level_of(event.level), event.text);
+    const bool wanted = event.level != service::Event::Level::Detail || options_.verbose;
+    // A reader of events that has gone away changes nothing for the clients.
+    if (options_.json && wanted) static_cast<void>(output_.write_event(event_json(event)));
+  }
+
+  void close() {
+    log_line(LogLevel::Info, "stopping");
+    bool closed = false;
+    server_.close([&closed] { closed = true; });
+    loop_.run_until([&closed] { return closed; });
+  }
+
+  const ServeOptions& options_;
+  Output& output_;
+  link::Loop loop_;
+  asio::signal_set signals_;
+  bool stopping_ = false;
+  service::Opener opener_;
+  service::ExportTable exports_;
+  service::Server server_;
+};
+
+}  // namespace
+
+Result<void> serve(const ServeOptions& options, Output& output) {
+  start_log(least_level(options));
+  raise_descriptor_limit();
+  return Serving(options, output).run();
+}
+
+}  // namespace periprox::app

@@ -1,0 +1,25 @@
+#include "periprox/service/event.hpp"
+
+namespace periprox::service {
+
+std::string_view event_name(Event::Kind kind) {
+  switch (kind) {
+    case Event::Kind::Connected:
+      return "connected";
+    case Event::Kind::Ended:
+      return "ended";
+    case Event::Kind::Imported:
+      return "imported";
+    case Event::Kind::Released:
+      return "released";
+    case Event::Kind::Refused:
+      return "refused";
+    case Event::Kind::DeviceGone:
+      return "device_gone";
+    case Event::Kind::Overload:
+      return "overload";
+  }
+  return "unknown";
+}
+
+}  // namespace periprox::service

@@ -1,0 +1,160 @@
+#include "periprox/service/locator.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "periprox/service/printable.hpp"
+#include "periprox/wire/usbip.hpp"
+
+namespace periprox::service {
+namespace {
+
+constexpr std::size_t kLongestLocator = 4096;
+
+struct UnsupportedForm {
+  std::string_view prefix;
+  std::string_view what;
+};
+constexpr std::array<UnsupportedForm, 5> kUnsupported{{
+    {"recorded:", "playing a recording as a device"},
+    {"ring:", "a device behind a shared-memory ring"},
+    {"usbip+tls:", "a server behind TLS"},
+    {"usbip+vsock:", "a server behind vsock"},
+    {"usbip+exec:", "a device behind a child process"},
+}};
+
+constexpr std::string_view kForms =
+    "write a bus id (1-1.2), ids (0x08f7.0x0002), emulated:NAME, usbip://HOST/1-1 or "
+    "usbip+unix:///PATH/1-1";
+
+tl::unexpected<Error> no_locator(std::string_view text, std::string why,
+                                 std::string hint = std::string(kForms)) {
+  return fail(Error::Kind::Usage, "'" + printable(text, 128) + "' names no device", std::move(why),
+              std::move(hint));
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+}
+
+Result<Locator> parse_emulated(std::string_view whole) {
+  const auto rest = whole.substr(std::string_view("emulated:").size());
+  const auto question = rest.find('?');
+  EmulatedLocator locator{.name = std::string(rest.substr(0, question))};
+  if (!is_name(locator.name)) {
+    return no_locator(whole, "the name of the emulated device is missing or has odd characters",
+                      "`periprox list --emulated` shows the names");
+  }
+  if (question == std::string_view::npos) return locator;
+  auto settings = emulated::parse_settings(rest.substr(question + 1));
+  if (!settings) return forward_error(settings);
+  locator.settings = std::move(*settings);
+  return locator;
+}
+
+/// The device's own part of a remote locator: a bus id, or ids, percent-encoded.
+Result<physical::Locator> parse_remote_device(std::string_view whole, std::string_view text) {
+  if (text.empty()) {
+    return no_locator(whole, "it names a server but no device on it",
+                      "add /BUSID; `periprox list SERVER` shows what it exports");
+  }
+  auto decoded = percent_decode(text);
+  if (!decoded) return forward_error(decoded);
+  auto device = physical::parse_locator(*decoded);
+  if (!device) {
+    auto error = std::move(device).error();
+    return no_locator(whole, std::move(error.why), std::move(error.hint));
+  }
+  return device;
+}
+
+Result<Locator> parse_tcp(std::string_view whole) {
+  const auto rest = whole.substr(std::string_view("usbip://").size());
+  const auto slash = std::min(rest.find('/'), rest.size());
+  auto server = link::parse_host_port(rest.substr(0, slash), wire::usbip::kDefaultPort);
+  if (!server) return forward_error(server);
+  auto device = parse_remote_device(whole, rest.substr(std::min(slash + 1, rest.size())));
+  if (!device) return forward_error(device);
+  return RemoteLocator{std::move(*server), std::move(*device)};
+}
+
+Result<Locator> parse_unix(std::string_view whole) {
+  const auto rest = whole.substr(std::string_view("usbip+").size());
+  const auto slash = rest.rfind('/');
+  if (slash == std::string_view::npos) return no_locator(whole, "the socket's path is missing");
+  auto device = parse_remote_device(whole, rest.substr(slash + 1));
+  if (!device) return forward_error(device);
+  auto server = link::parse_address(rest.substr(0, slash), wire::usbip::kDefaultPort);
+  if (!server) return forward_error(server);
+  return RemoteLocator{std::move(*server), std::move(*device)};
+}
+
+}  // namespace
+
+Result<std::string> percent_decode(std::string_view text) {
+  std::string decoded;
+  while (!text.empty()) {
+    if (text.front() != '%') {
+      decoded += text.front();
+      text.remove_prefix(1);
+      continue;
+    }
+    unsigned byte = 0;
+    const auto digits = text.substr(1, 2);
+    const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16).ptr;
+    if (digits.size() != 2 || end != digits.data() + 2 || byte == 0) {
+      return fail(Error::Kind::Usage, "'" + printable(text, 64) + "' cannot be decoded",
+                  "after '%' come two hexadecimal digits other than 00",
+                  "write %25 for '%' itself");
+    }
+    decoded += static_cast<char>(byte);
+    text.remove_prefix(3);
+  }
+  return decoded;
+}
+
+Result<Locator> parse_locator(std::string_view text) {
+  if (text.empty()) return no_locator(text, "it is empty");
+  if (text.size() > kLongestLocator) return no_locator(text, "it is too long");
+  for (const auto& form : kUnsupported) {
+    if (!text.starts_with(form.prefix)) continue;
+    return fail(Error::Kind::NotSupported, "cannot open '" + printable(text, 128) + "'",
+                std::string(form.what) + " is not supported by this build", std::string(kForms));
+  }
+  if (text.starts_with("emulated:")) return parse_emulated(text);
+  if (text.starts_with("usbip://")) return parse_tcp(text);
+  if (text.starts_with("usbip+unix:")) return parse_unix(text);
+  if (const auto colon = text.find("://"); colon != std::string_view::npos) {
+    return no_locator(text, "'" + printable(text.substr(0, colon), 32) + "' is no kind of link");
+  }
+  auto device = physical::parse_locator(text);
+  if (!device) {
+    auto error = std::move(device).error();
+    const bool looks_physical = text.starts_with("0x") || text.front() <= '9';
+    return no_locator(text, std::move(error.why),
+                      looks_physical ? std::move(error.hint) : std::string(kForms));
+  }
+  return std::move(*device);
+}
+
+Result<link::Address> parse_server(std::string_view text) {
+  constexpr std::string_view kTcp = "usbip://";
+  constexpr std::string_view kUnix = "usbip+unix:";
+  if (text.starts_with(kTcp)) {
+    auto rest = text.substr(kTcp.size());
+    if (rest.ends_with('/')) rest.remove_suffix(1);
+    return link::parse_host_port(rest, wire::usbip::kDefaultPort);
+  }
+  if (text.starts_with(kUnix)) {
+    return link::parse_address(text.substr(std::string_view("usbip+").size()), 0);
+  }
+  return fail(Error::Kind::Usage, "'" + printable(text, 128) + "' names no server",
+              "it starts with neither usbip:// nor usbip+unix://",
+              "write usbip://HOST, usbip://HOST:PORT or usbip+unix:///PATH");
+}
+
+}  // namespace periprox::service

@@ -1,0 +1,35 @@
+#include "periprox/service/open_physical.hpp"
+
+#include <memory>
+#include <utility>
+
+#include "periprox/link/loop.hpp"
+#include "periprox/physical/inventory.hpp"
+#include "periprox/physical/open_device.hpp"
+
+namespace periprox::service {
+
+void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
+                   std::function<void(Result<OpenedDevice>)> done) {
+  auto found = physical::Inventory().select(locator);
+  if (!found) {
+    loop.post([done = std::move(done), error = std::move(found).error()]() mutable {
+      done(tl::make_unexpected(std::move(error)));
+    });
+    return;
+  }
+  const wire::usbip::DeviceAddress address{.path = found->sysfs.string(),
+                                           .busid = found->busid,
+                                           .busnum = static_cast<std::uint16_t>(found->busnum),
+                                           .devnum = static_cast<std::uint16_t>(found->devnum)};
+  auto opened = [address, done = std::move(done)](auto device) {
+    if (device) {
+      done(OpenedDevice{.device = std::move(*device), .address = address});
+    } else {
+      done(forward_error(device));
+    }
+  };
+  physical::open_device(loop.io(), pool, std::move(*found), {}, std::move(opened));
+}
+
+}  // namespace periprox::service

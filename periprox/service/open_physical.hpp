@@ -1,0 +1,23 @@
+// Opens a device that is plugged into this machine: the one place where service meets real
+// hardware.
+#pragma once
+
+#include <functional>
+
+#include "periprox/base/result.hpp"
+#include "periprox/physical/blocking_pool.hpp"
+#include "periprox/physical/locator.hpp"
+#include "periprox/service/opened_device.hpp"
+
+namespace periprox::link {
+class Loop;
+}
+
+namespace periprox::service {
+
+/// Finds the device, takes it from the kernel's drivers and opens it. `pool` outlives the device,
+/// `loop` outlives both. `done` is called once, on the loop, never from within this call.
+void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
+                   std::function<void(Result<OpenedDevice>)> done);
+
+}  // namespace periprox::service

@@ -1,0 +1,52 @@
+#include "periprox/service/opener.hpp"
+
+#include <utility>
+
+#include "periprox/emulated/catalog.hpp"
+#include "periprox/link/loop.hpp"
+#include "periprox/physical/blocking_pool.hpp"
+#include "periprox/service/open_physical.hpp"
+#include "periprox/service/remote_opener.hpp"
+
+namespace periprox::service {
+namespace {
+
+Result<OpenedDevice> open_emulated(const EmulatedLocator& locator, Timers& timers) {
+  auto device = emulated::create(locator.name, locator.settings, timers);
+  if (!device) return forward_error(device);
+  return OpenedDevice{.device = std::move(*device)};
+}
+
+}  // namespace
+
+struct Opener::Common {
+  explicit Common(link::Loop& the_loop) : loop(the_loop), remote(the_loop) {}
+
+  link::Loop& loop;
+  physical::BlockingPool pool;
+  RemoteOpener remote;
+};
+
+Opener::Opener(link::Loop& loop) : common_(std::make_unique<Common>(loop)) {}
+Opener::~Opener() = default;
+
+void Opener::open(std::string_view text, Done done) {
+  auto& loop = common_->loop;
+  auto named = [name = std::string(text), done = std::move(done)](Result<OpenedDevice> opened) {
+    if (opened) opened->name = name;
+    done(std::move(opened));
+  };
+  const auto locator = parse_locator(text);
+  if (!locator) {
+    loop.post([named, error = locator.error()] { named(tl::make_unexpected(error)); });
+  } else if (const auto* emulated = std::get_if<EmulatedLocator>(&*locator)) {
+    auto opened = open_emulated(*emulated, loop);
+    loop.post([named, opened] { named(opened); });
+  } else if (const auto* remote = std::get_if<RemoteLocator>(&*locator)) {
+    common_->remote.open(*remote, std::move(named));
+  } else {
+    open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), std::move(named));
+  }
+}
+
+}  // namespace periprox::service

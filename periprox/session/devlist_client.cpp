@@ -22,27 +22,10 @@ void DevlistClient::received(std::size_t count, TimePoint /*now*/) {
   }
 }
 
-/// Takes the head, one device or one interface; false when it has not arrived yet.
+/// Takes the header, the count, one device or one interface; false when it has not arrived yet.
 bool DevlistClient::step() {
-  if (!head_read_) {
-    const auto head = receiver_.take<DevlistReplyHead>();
-    if (!head) return false;
-    head_read_ = true;
-    if (head->header.version != kVersion ||
-        head->header.code != static_cast<std::uint16_t>(OpCode::DevlistReply)) {
-      end(fail(Error::Kind::Malformed, "cannot list the server's devices",
-               "its answer is no device list of USB/IP version 1.1.1"));
-    } else if (head->header.status != 0) {
-      end(fail(Error::Kind::Failed, "cannot list the server's devices", op_status_text(head->header.status)));
-    } else if (head->device_count > kMaxDevices) {
-      end(fail(Error::Kind::Malformed, "cannot list the server's devices",
-               "it announces " + std::to_string(head->device_count) + " of them"));
-    } else {
-      devices_left_ = head->device_count;
-      if (devices_left_ == 0) end(std::move(devices_));
-    }
-    return true;
-  }
+  if (!header_read_) return read_header();
+  if (!count_read_) return read_count();
   if (interfaces_left_ > 0) {
     const auto interface = receiver_.take<InterfaceRecord>();
     if (!interface) return false;
@@ -53,7 +36,8 @@ bool DevlistClient::step() {
     const auto record = receiver_.take<DeviceRecord>();
     if (!record) return false;
     if (!name_in(record->busid) || !name_in(record->path)) {
-      end(fail(Error::Kind::Malformed, "cannot list the server's devices", "a name in its list has no end"));
+      end(fail(Error::Kind::Malformed, "cannot list the server's devices",
+               "a name in its list has no end"));
       return false;
     }
     devices_.push_back({*record, {}});
@@ -64,9 +48,41 @@ bool DevlistClient::step() {
   return true;
 }
 
+bool DevlistClient::read_header() {
+  const auto header = receiver_.take<OpHeader>();
+  if (!header) return false;
+  header_read_ = true;
+  if (header->version != kVersion ||
+      header->code != static_cast<std::uint16_t>(OpCode::DevlistReply)) {
+    end(fail(Error::Kind::Malformed, "cannot list the server's devices",
+             "its answer is no device list of USB/IP version 1.1.1"));
+  } else if (header->status != 0) {
+    // Nothing follows a status that is not Ok, not even a count.
+    end(fail(Error::Kind::Failed, "cannot list the server's devices",
+             op_status_text(header->status)));
+  }
+  return true;
+}
+
+bool DevlistClient::read_count() {
+  const auto count = receiver_.take<be32>();
+  if (!count) return false;
+  count_read_ = true;
+  devices_left_ = *count;
+  if (devices_left_ > kMaxDevices) {
+    end(fail(Error::Kind::Malformed, "cannot list the server's devices",
+             "it announces " + std::to_string(devices_left_) + " of them"));
+  } else if (devices_left_ == 0) {
+    end(std::move(devices_));
+  }
+  return true;
+}
+
 void DevlistClient::receive_ended(std::optional<Error> error) {
-  end(tl::make_unexpected(error.value_or(Error{Error::Kind::Malformed, "cannot list the server's devices",
-                                               "it closed the connection in the middle of the list", {}})));
+  end(tl::make_unexpected(error.value_or(Error{Error::Kind::Malformed,
+                                               "cannot list the server's devices",
+                                               "it closed the connection in the middle of the list",
+                                               {}})));
 }
 
 std::optional<TimePoint> DevlistClient::wake_at() const {

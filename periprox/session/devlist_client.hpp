@@ -37,13 +37,16 @@ class DevlistClient final : public Protocol {
 
  private:
   bool step();
+  bool read_header();
+  bool read_count();
   void end(Result<std::vector<ListedDevice>> result);
 
   Done done_;
   TimePoint deadline_;
   Receiver receiver_{sizeof(wire::usbip::DeviceRecord)};
   Sender sender_;
-  bool head_read_ = false;
+  bool header_read_ = false;
+  bool count_read_ = false;
   std::uint32_t devices_left_ = 0;
   std::size_t interfaces_left_ = 0;
   std::vector<ListedDevice> devices_;

@@ -1,0 +1,143 @@
+#include "periprox/link/loop.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+namespace periprox::link {
+namespace {
+
+using ::testing::ElementsAre;
+using namespace std::chrono_literals;
+
+TEST(Loop, ReturnsWhenThereIsNothingToDo) {
+  Loop loop;
+  loop.run();
+  bool ran = false;
+  loop.post([&] { ran = true; });
+  loop.run();
+  EXPECT_TRUE(ran);
+}
+
+TEST(Loop, CallsInTheOrderOfTheirInstants) {
+  Loop loop;
+  std::vector<int> order;
+  const auto now = loop.now();
+  loop.call_at(now + 3ms, [&] { order.push_back(3); });
+  loop.call_at(now + 1ms, [&] { order.push_back(1); });
+  loop.call_at(now + 2ms, [&] { order.push_back(2); });
+  loop.run();
+  EXPECT_THAT(order, ElementsAre(1, 2, 3));
+}
+
+TEST(Loop, CallsOfOneInstantComeInTheOrderTheyWereAskedFor) {
+  Loop loop;
+  std::vector<int> order;
+  const auto when = loop.now() + 1ms;
+  for (int i = 0; i < 4; ++i) loop.call_at(when, [&, i] { order.push_back(i); });
+  loop.run();
+  EXPECT_THAT(order, ElementsAre(0, 1, 2, 3));
+}
+
+TEST(Loop, CallsNotBeforeTheInstant) {
+  Loop loop;
+  const auto when = loop.now() + 5ms;
+  TimePoint called{};
+  loop.call_at(when, [&] { called = loop.now(); });
+  loop.run();
+  EXPECT_GE(called, when);
+}
+
+TEST(Loop, NeverCallsFromWithinCallAt) {
+  Loop loop;
+  bool called = false;
+  loop.call_at(TimePoint::min(), [&] { called = true; });
+  EXPECT_FALSE(called);
+  loop.run();
+  EXPECT_TRUE(called);
+}
+
+TEST(Loop, ForgetsACancelledCall) {
+  Loop loop;
+  bool called = false;
+  const auto timer = loop.call_at(loop.now() + 1ms, [&] { called = true; });
+  loop.cancel(timer);
+  loop.cancel(timer);
+  loop.run();
+  EXPECT_FALSE(called);
+}
+
+TEST(Loop, CancelsAnotherCallOfTheSameInstant) {
+  Loop loop;
+  bool called = false;
+  const auto when = loop.now() + 1ms;
+  TimerId second{};
+  loop.call_at(when, [&] { loop.cancel(second); });
+  second = loop.call_at(when, [&] { called = true; });
+  loop.run();
+  EXPECT_FALSE(called);
+}
+
+TEST(Loop, CallsAnEarlierCallThatWasAskedForLater) {
+  Loop loop;
+  std::vector<int> order;
+  const auto late = loop.call_at(loop.now() + 1h, [&] { order.push_back(2); });
+  loop.call_at(loop.now() + 1ms, [&] {
+    order.push_back(1);
+    loop.cancel(late);
+  });
+  loop.run();
+  EXPECT_THAT(order, ElementsAre(1));
+}
+
+TEST(Loop, LetsOtherWorkInBetweenCallsThatAskForEachOther) {
+  Loop loop;
+  int calls = 0;
+  bool posted = false;
+  std::function<void()> again = [&] {
+    ++calls;
+    if (!posted) loop.call_at(TimePoint::min(), again);
+  };
+  loop.call_at(TimePoint::min(), again);
+  loop.post([&] { posted = true; });
+  loop.run();
+  EXPECT_TRUE(posted);
+  EXPECT_GE(calls, 1);
+}
+
+TEST(Loop, RunsUntilACondition) {
+  Loop loop;
+  int calls = 0;
+  for (int i = 0; i < 5; ++i) loop.post([&] { ++calls; });
+  loop.run_until([&] { return calls == 3; });
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(Loop, StopsWhenTold) {
+  Loop loop;
+  bool late = false;
+  loop.post([&] { loop.stop(); });
+  loop.call_at(loop.now() + 1h, [&] { late = true; });
+  loop.run();
+  EXPECT_FALSE(late);
+}
+
+TEST(Loop, TakesWorkFromAnotherThread) {
+  Loop loop;
+  std::thread::id ran_on;
+  const auto keep = loop.call_at(loop.now() + 1h, [] {});
+  std::thread other([&] {
+    loop.post([&] {
+      ran_on = std::this_thread::get_id();
+      loop.cancel(keep);
+    });
+  });
+  loop.run();
+  other.join();
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+}  // namespace
+}  // namespace periprox::link

@@ -7,7 +7,9 @@
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
 add_library(periprox_options INTERFACE)
-add_compile_definitions(ASIO_STANDALONE ASIO_NO_DEPRECATED)
+# ASIO_HAS_STD_ALIGNED_ALLOC: else it depends on what was included before Asio, and files disagree about
+# how handlers are allocated.
+add_compile_definitions(ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_HAS_STD_ALIGNED_ALLOC=1)
 target_compile_options(periprox_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   -Woverloaded-virtual -Wno-missing-field-initializers -Wimplicit-fallthrough -Wcast-align $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>)
 if(PERIPROX_WERROR)

@@ -8,7 +8,7 @@ _periprox_devices() {
 }
 
 _periprox() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= kind= word
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' kind='' word
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
@@ -26,7 +26,7 @@ _periprox() {
 	local words
 	case $verb in
 		'') words='serve list show transfer --help --version' ;;
-		serve) words="--listen --json --quiet --verbose --help" ;;
+		serve) words="all --listen --yes --json --quiet --verbose --help" ;;
 		list) words='--emulated --json --help usbip:// usbip+unix:///' ;;
 		show) words='--timeout --json --help' ;;
 		transfer)

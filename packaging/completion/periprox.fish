@@ -18,6 +18,7 @@ complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a show -d 'Sho
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a transfer -d 'Moves data'
 
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:///' -d 'Where to listen'
+complete -c periprox -n '__fish_seen_subcommand_from serve' -l yes -d 'Means all devices'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l quiet -d 'Prints warnings only'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l verbose -d 'Prints every connection'
 complete -c periprox -n '__fish_seen_subcommand_from list' -l emulated -d 'What can be emulated'

@@ -36,6 +36,7 @@ _periprox() {
     serve)
       _arguments \
         '*--listen[where to listen]:address:(tcp\:// unix\:///)' \
+        '--yes[means all devices]' \
         '--json[prints what happens as lines of JSON]' \
         '(--verbose)--quiet[prints warnings only]' \
         '(--quiet)--verbose[prints every connection]' \

@@ -27,7 +27,8 @@ constexpr std::string_view kExamples =
 
 constexpr std::string_view kServeExamples =
     "Examples:\n"
-    "  periprox serve 1-1.2\n"
+    "  periprox serve 1-1.2              # whenever it is plugged in\n"
+    "  periprox serve all --yes          # whatever is no hub and not in use as a disk\n"
     "  periprox serve 'emulated:go_temp?celsius=21.5&serial=A1' emulated:zero\n"
     "  periprox serve 0x08f7.0x0002 --listen tcp://0.0.0.0:3240 --listen unix:///run/p.sock\n"
     "\n"
@@ -103,7 +104,8 @@ class Grammar {
   void describe_serve() {
     serve = app.add_subcommand("serve", "Exports devices over USB/IP until interrupted");
     serve->footer(std::string(kDevices) + "\n" + std::string(kServeExamples));
-    serve->add_option("DEVICE", words.serve.devices, "The devices to export")->required();
+    serve->add_option("DEVICE", words.serve.devices, "The devices to export, or 'all' (with --yes)")
+        ->required();
     serve
         ->add_option("--listen", words.serve.listen,
                      "Where to listen: tcp://HOST[:PORT] or unix:///PATH; may be repeated "
@@ -111,6 +113,8 @@ class Grammar {
         ->type_name("ADDRESS")
         ->take_all()
         ->allow_extra_args(false);
+    serve->add_flag("--yes", words.serve.yes,
+                    "With 'all': takes every device from this machine, keyboards too");
     serve->add_flag("--json", words.serve.json, "Prints what happens as lines of JSON");
     auto* quiet = serve->add_flag("--quiet", words.serve.quiet, "Prints warnings only");
     serve->add_flag("--verbose", words.serve.verbose, "Prints every connection")->excludes(quiet);

@@ -17,8 +17,9 @@
 namespace periprox::app {
 
 struct ServeOptions {
-  std::vector<std::string> devices;  ///< Locators.
+  std::vector<std::string> devices;  ///< Locators, or "all".
   std::vector<std::string> listen;   ///< Addresses, as typed.
+  bool yes = false;  ///< "all" is meant.
   bool json = false;
   bool quiet = false;
   bool verbose = false;

@@ -1,4 +1,6 @@
 // periprox serve: open the devices, listen, say that it is ready, serve until a signal comes.
+#include "periprox/app/verbs.hpp"
+
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <csignal>
@@ -8,10 +10,11 @@
 #include "periprox/app/descriptor_limit.hpp"
 #include "periprox/app/json.hpp"
 #include "periprox/app/log.hpp"
-#include "periprox/app/verbs.hpp"
 #include "periprox/link/loop.hpp"
 #include "periprox/service/export_table.hpp"
+#include "periprox/service/locator.hpp"
 #include "periprox/service/opener.hpp"
+#include "periprox/service/plugged_devices.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/service/server.hpp"
 #include "periprox/usb/hex_text.hpp"
@@ -52,19 +55,30 @@ class Serving {
       : options_(options),
         output_(output),
         signals_(loop_.io(), SIGINT, SIGTERM),
-        opener_(loop_),
+        opener_(loop_,
+                [this](std::string_view advice) {
+                  on_event({.kind = service::Event::Kind::Advice,
+                            .level = service::Event::Level::Warning,
+                            .text = std::string(advice)});
+                }),
         exports_([this](const service::Event& event) { on_event(event); }),
-        server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }) {
+        server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
+        plugged_(loop_, opener_, exports_,
+                 [this](const service::Event& event) { on_event(event); }) {
     signals_.async_wait([this](const std::error_code& error, int) { stopping_ = !error; });
   }
 
   Result<void> run() {
     auto addresses = parse_addresses();
     if (!addresses) return forward_error(addresses);
-    auto devices = open_devices();
+    auto elsewhere = sort_devices();
+    if (!elsewhere) return forward_error(elsewhere);
+    auto devices = open_devices(*elsewhere);
     if (!devices) return forward_error(devices);
     if (stopping_) return {};
     if (auto added = exports_.add(std::move(*devices)); !added) return added;
+    if (auto started = start_plugged(); !started) return started;
+    if (stopping_) return {};
     for (auto& address : *addresses) {
       auto real = server_.listen(address);
       if (!real) return forward_error(real);
@@ -89,13 +103,39 @@ class Serving {
     return addresses;
   }
 
-  /// All at once, because each may wait for a server or for hardware.
-  Result<std::vector<service::OpenedDevice>> open_devices() {
-    std::vector<service::OpenedDevice> devices(options_.devices.size());
+  /// Hands plugged-in devices to plugged_, which exports them whenever they are there; returns the
+  /// locators of the others.
+  Result<std::vector<std::string>> sort_devices() {
+    std::vector<std::string> elsewhere;
+    for (const auto& text : options_.devices) {
+      if (text == "all") {
+        if (!options_.yes) {
+          return fail(Error::Kind::Usage, "cannot export all devices",
+                      "that takes every device from this machine, keyboards too",
+                      "say --yes if that is meant; `periprox list` shows them");
+        }
+        plugged_.want_all();
+        continue;
+      }
+      auto locator = service::parse_locator(text);
+      if (!locator) return forward_error(locator);
+      if (auto* plugged = std::get_if<physical::Locator>(&*locator)) {
+        plugged_.want(std::move(*plugged));
+      } else {
+        elsewhere.push_back(text);
+      }
+    }
+    return elsewhere;
+  }
+
+  /// All at once, because each may wait for a server.
+  Result<std::vector<service::OpenedDevice>> open_devices(
+      const std::vector<std::string>& locators) {
+    std::vector<service::OpenedDevice> devices(locators.size());
     std::size_t opened = 0;
     std::optional<Error> failure;
     for (std::size_t i = 0; i < devices.size(); ++i) {
-      opener_.open(options_.devices[i], [&, i](Result<service::OpenedDevice> device) {
+      opener_.open(locators[i], [&, i](Result<service::OpenedDevice> device) {
         if (device) {
           devices[i] = std::move(*device);
         } else if (!failure) {
@@ -108,6 +148,14 @@ class Serving {
     loop_.run_until([&] { return stopping_ || failure || opened == devices.size(); });
     if (failure) return tl::make_unexpected(std::move(*failure));
     return devices;
+  }
+
+  Result<void> start_plugged() {
+    if (!plugged_.wants_any()) return {};
+    std::optional<Result<void>> started;
+    plugged_.start([&started](Result<void> result) { started = std::move(result); });
+    loop_.run_until([&] { return stopping_ || started; });
+    return started.value_or(Result<void>{});
   }
 
   Result<void> say_ready(const std::vector<link::Address>& addresses) {
@@ -162,6 +210,7 @@ class Serving {
   service::Opener opener_;
   service::ExportTable exports_;
   service::Server server_;
+  service::PluggedDevices plugged_;
 };
 
 }  // namespace

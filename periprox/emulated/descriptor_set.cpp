@@ -335,6 +335,11 @@ Result<DescriptorSet> derive_descriptors(const Declaration& declaration, Speed s
   }
   set.strings = strings.build();
   set.configuration_blocks = build_blocks(set.configurations, usb::DescriptorType::Configuration);
+  for (std::size_t i = 0; i < set.configurations.size(); ++i) {
+    // The model says what the device sends.
+    set.configurations[i].descriptor.wTotalLength =
+        static_cast<std::uint16_t>(set.configuration_blocks[i].size());
+  }
   if (const auto other = other_speed(declaration, speed)) {
     // The same texts in the same order get the same indices again.
     StringTable other_strings;

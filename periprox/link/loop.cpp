@@ -62,8 +62,8 @@ Loop::Loop() : impl_(std::make_unique<Impl>()) {}
 Loop::~Loop() = default;
 
 void Loop::run() {
-  impl_->io.restart();
   impl_->io.run();
+  impl_->io.restart();  // Only now: a stop() that came first must not be forgotten.
 }
 
 void Loop::run_until(const std::function<bool()>& done) {

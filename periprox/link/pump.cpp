@@ -25,6 +25,8 @@ namespace periprox::link {
 namespace {
 
 constexpr std::size_t kMaxWriteSegments = 128;
+/// Reads before the answers to the first of them are written: more would let a fast peer wait long.
+constexpr int kMaxReadAhead = 4;
 /// How long a finished protocol's last bytes may wait for a peer that does not read.
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 
@@ -103,7 +105,9 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     const auto places = protocol->receive_into();
     if (places.empty()) return;
     PlaceBuffers buffers;
+    read_wanted = 0;
     for (const auto& place : places) {
+      read_wanted += place.size();
       buffers.buffers[buffers.count++] = asio::buffer(place.data(), place.size());
     }
     reading = true;
@@ -119,6 +123,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       // The protocol was told already, because writing failed: these bytes come too late.
     } else if (!error) {
       protocol->received(count, loop.now());
+      if (count == read_wanted) read_ahead();
     } else if (error != asio::error::operation_aborted) {
       end_input(error == asio::error::eof ? 0 : error.value());
     }
@@ -126,6 +131,26 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       finish();
     } else {
       service();
+    }
+  }
+
+  /// A read that was filled to the brim says that more is waiting. Some of it is taken before the
+  /// answers are written, so that several answers share one write and one wake-up of the peer.
+  void read_ahead() {
+    std::array<iovec, Protocol::kMaxReceiveSegments> vectors;
+    for (int i = 0; i < kMaxReadAhead; ++i) {
+      const auto places = protocol->receive_into();
+      if (places.empty()) return;
+      std::size_t wanted = 0;
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        vectors[k] = {places[k].data(), places[k].size()};
+        wanted += places[k].size();
+      }
+      const ssize_t got =
+          ::readv(in.native_handle(), vectors.data(), static_cast<int>(places.size()));
+      if (got <= 0) return;  // Nothing there, or an end, which the next ordinary read finds.
+      protocol->received(static_cast<std::size_t>(got), loop.now());
+      if (static_cast<std::size_t>(got) < wanted) return;
     }
   }
 
@@ -200,26 +225,33 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 
   /// The protocol is finished: its last bytes go out, if the peer takes them soon, then all ends.
   void farewell() {
-    if (armed) loop.cancel(timer);
-    armed.reset();
     std::array<Bytes, 1> segment;
     const bool all_written = write_failed || protocol->gather(segment) == 0;
     if (!all_written && !farewell_over) {
-      armed = loop.now() + kFarewell;
-      timer = loop.call_at(*armed, [self = weak_from_this()] {
-        const auto pump = self.lock();
-        if (!pump || pump->dead) return;
-        pump->farewell_over = true;
-        pump->farewell();
-      });
+      begin_farewell();
       return;
     }
     if (std::exchange(closing, true)) return;
+    if (armed) loop.cancel(timer);
+    armed.reset();
     if (reading) {
       in.cancel();  // The read may be writing into the protocol's memory: wait for its handler.
     } else {
       asio::post(loop.io(), [self = shared_from_this()] { self->finish(); });
     }
+  }
+
+  /// Starts the patience with a peer that does not read; once, however slowly it reads then.
+  void begin_farewell() {
+    if (std::exchange(in_farewell, true)) return;
+    if (armed) loop.cancel(timer);
+    armed = loop.now() + kFarewell;
+    timer = loop.call_at(*armed, [self = weak_from_this()] {
+      const auto pump = self.lock();
+      if (!pump || pump->dead) return;
+      pump->farewell_over = true;
+      pump->farewell();
+    });
   }
 
   void finish() {
@@ -242,6 +274,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   asio::posix::stream_descriptor out;
   TimerId timer{};
   std::optional<TimePoint> armed;
+  std::size_t read_wanted = 0;  // Bytes that the read under way has room for.
   bool in_is_out = true;
   bool writes_to_socket = false;
   bool wake_posted = false;
@@ -249,6 +282,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   bool input_ended = false;
   bool write_blocked = false;
   bool write_failed = false;
+  bool in_farewell = false;
   bool farewell_over = false;
   bool closing = false;
   bool dead = false;

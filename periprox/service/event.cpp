@@ -16,6 +16,14 @@ std::string_view event_name(Event::Kind kind) {
       return "refused";
     case Event::Kind::DeviceGone:
       return "device_gone";
+    case Event::Kind::Plugged:
+      return "plugged";
+    case Event::Kind::Waiting:
+      return "waiting";
+    case Event::Kind::GivenBack:
+      return "given_back";
+    case Event::Kind::Advice:
+      return "advice";
     case Event::Kind::Overload:
       return "overload";
   }

@@ -20,6 +20,10 @@ struct Event {
     Released,    ///< It does no longer; the device can be imported again.
     Refused,     ///< A client asked for a device and did not get it.
     DeviceGone,  ///< An exported device went away.
+    Plugged,     ///< A wanted device was plugged in and is exported.
+    Waiting,     ///< A wanted device is not there yet.
+    GivenBack,   ///< A device that an earlier process had left taken has its drivers again.
+    Advice,      ///< Something a person could do for better service.
     Overload,    ///< Connections were dropped, or lines left out, because there are too many.
   };
 

@@ -49,6 +49,9 @@ class ExportTable::Export final : public usb::Device {
       : address(std::move(place)),
         name(std::move(opened.name)),
         device_(std::move(opened.device)) {}
+  ~Export() override { *self_ = nullptr; }
+  Export(const Export&) = delete;
+  Export& operator=(const Export&) = delete;
 
   [[nodiscard]] const usb::DeviceModel& model() const override { return device_->model(); }
   void submit(usb::Urb urb) override { device_->submit(std::move(urb)); }
@@ -56,11 +59,13 @@ class ExportTable::Export final : public usb::Device {
   [[nodiscard]] Payload allocate(std::uint32_t size) override { return device_->allocate(size); }
   void on_gone(std::function<void()> handler) override { client_gone_ = std::move(handler); }
 
-  /// Calls `handler` when the device is gone; its client is told after that.
+  /// Calls `handler` when the device is gone; its client is told after that. Nobody is told once
+  /// the Export itself is gone.
   void watch(std::function<void()> handler) {
-    device_->on_gone([this, handler = std::move(handler)] {
+    device_->on_gone([self = self_, handler = std::move(handler)] {
+      if (*self == nullptr) return;
       handler();
-      if (const auto call = std::exchange(client_gone_, {})) call();
+      if (const auto call = std::exchange((*self)->client_gone_, {})) call();
     });
   }
   void forget_client() { client_gone_ = {}; }
@@ -77,19 +82,14 @@ class ExportTable::Export final : public usb::Device {
   bool is_gone = false;
 
  private:
+  std::shared_ptr<usb::Device> device_;
   std::function<void()> client_gone_;
-  std::shared_ptr<usb::Device> device_;  // Destroyed first: its end may call the handlers.
+  std::shared_ptr<Export*> self_ = std::make_shared<Export*>(this);
 };
 
 ExportTable::ExportTable(EventSink events) : events_(std::move(events)) {}
 
-ExportTable::~ExportTable() {
-  // The table goes with its devices: nobody is left to be told that they did.
-  for (auto& exported : exports_) {
-    exported->forget_client();
-    exported->watch([] {});
-  }
-}
+ExportTable::~ExportTable() = default;
 
 Result<void> ExportTable::add(std::vector<OpenedDevice> devices) {
   const auto before = exports_.size();
@@ -123,8 +123,14 @@ Result<void> ExportTable::add(std::vector<OpenedDevice> devices) {
   return {};
 }
 
+void ExportTable::forget_gone() {
+  std::erase_if(exports_,
+                [](const auto& exported) { return exported->is_gone && exported->holder.empty(); });
+}
+
 bool ExportTable::is_taken(const DeviceAddress& address) const {
   return std::any_of(exports_.begin(), exports_.end(), [&](const auto& other) {
+    if (other->is_gone) return false;
     return other->address.busid == address.busid || other->address.devid() == address.devid();
   });
 }

@@ -26,6 +26,10 @@ class ExportTable final : public session::Exports {
   /// in their order, skipping what is taken. Fails, and adds none, when two have the same place.
   Result<void> add(std::vector<OpenedDevice> devices);
 
+  /// Lets go of devices that are gone and that no client holds any more. Not from within a call
+  /// that a device makes.
+  void forget_gone();
+
   /// A device that is exported now.
   struct Entry {
     wire::usbip::DeviceAddress address;

@@ -109,7 +109,7 @@ TEST_F(ExportTableTest, GoesOnWithTheNextBusAfter254Devices) {
   std::vector<OpenedDevice> devices;
   for (int i = 0; i < 300; ++i) devices.push_back(opened(std::make_shared<FakeDevice>()));
   ASSERT_TRUE(table->add(std::move(devices)));
-  const auto& last = table->entries().back().address;
+  const auto last = table->entries().back().address;
   EXPECT_EQ(last.busid, "2-46");
   EXPECT_EQ(last.busnum, 2);
   EXPECT_EQ(last.devnum, 47);

@@ -10,6 +10,7 @@
 namespace periprox::service {
 
 void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
+                   std::function<void(std::string_view advice)> advise,
                    std::function<void(Result<OpenedDevice>)> done) {
   auto found = physical::Inventory().select(locator);
   if (!found) {
@@ -29,7 +30,14 @@ void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physica
       done(forward_error(device));
     }
   };
-  physical::open_device(loop.io(), pool, std::move(*found), {}, std::move(opened));
+  physical::OpenOptions options;
+  if (advise) {
+    // Comes from either thread; people are told on the loop's.
+    options.device.advise = [&loop, advise = std::move(advise)](std::string_view advice) {
+      loop.post([advise, text = std::string(advice)] { advise(text); });
+    };
+  }
+  physical::open_device(loop.io(), pool, std::move(*found), std::move(options), std::move(opened));
 }
 
 }  // namespace periprox::service

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 #include "periprox/base/result.hpp"
 #include "periprox/physical/blocking_pool.hpp"
@@ -16,8 +17,10 @@ class Loop;
 namespace periprox::service {
 
 /// Finds the device, takes it from the kernel's drivers and opens it. `pool` outlives the device,
-/// `loop` outlives both. `done` is called once, on the loop, never from within this call.
+/// `loop` outlives both. `advise` is told, on the loop or a thread of the pool, what a person could
+/// do. `done` is called once, on the loop, never from within this call.
 void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
+                   std::function<void(std::string_view advice)> advise,
                    std::function<void(Result<OpenedDevice>)> done);
 
 }  // namespace periprox::service

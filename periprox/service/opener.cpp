@@ -1,5 +1,7 @@
 #include "periprox/service/opener.hpp"
 
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
 #include <utility>
 
 #include "periprox/emulated/catalog.hpp"
@@ -20,14 +22,17 @@ Result<OpenedDevice> open_emulated(const EmulatedLocator& locator, Timers& timer
 }  // namespace
 
 struct Opener::Common {
-  explicit Common(link::Loop& the_loop) : loop(the_loop), remote(the_loop) {}
+  Common(link::Loop& the_loop, Advise the_advise)
+      : loop(the_loop), advise(std::move(the_advise)), remote(the_loop) {}
 
   link::Loop& loop;
+  Advise advise;
   physical::BlockingPool pool;
   RemoteOpener remote;
 };
 
-Opener::Opener(link::Loop& loop) : common_(std::make_unique<Common>(loop)) {}
+Opener::Opener(link::Loop& loop, Advise advise)
+    : common_(std::make_unique<Common>(loop, std::move(advise))) {}
 Opener::~Opener() = default;
 
 void Opener::open(std::string_view text, Done done) {
@@ -45,8 +50,19 @@ void Opener::open(std::string_view text, Done done) {
   } else if (const auto* remote = std::get_if<RemoteLocator>(&*locator)) {
     common_->remote.open(*remote, std::move(named));
   } else {
-    open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), std::move(named));
+    open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), common_->advise,
+                  std::move(named));
   }
+}
+
+void Opener::restore_abandoned(
+    std::function<void(std::vector<physical::ClaimJournal::Restored>)> done) {
+  // The loop must not run dry while the pool is at it.
+  common_->pool.run([&loop = common_->loop, busy = asio::make_work_guard(common_->loop.io()),
+                     done = std::move(done)] {
+    auto restored = physical::ClaimJournal({}).restore_abandoned();
+    loop.post([done, restored = std::move(restored)] { done(restored); });
+  });
 }
 
 }  // namespace periprox::service

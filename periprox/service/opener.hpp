@@ -5,8 +5,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "periprox/base/result.hpp"
+#include "periprox/physical/claim_journal.hpp"
 #include "periprox/service/locator.hpp"
 #include "periprox/service/opened_device.hpp"
 
@@ -21,7 +23,10 @@ class Opener final {
  public:
   using Done = std::function<void(Result<OpenedDevice>)>;
 
-  explicit Opener(link::Loop& loop);
+  /// Told what a person could do for better service; one line.
+  using Advise = std::function<void(std::string_view)>;
+
+  explicit Opener(link::Loop& loop, Advise advise = {});
   ~Opener();
   Opener(const Opener&) = delete;
   Opener& operator=(const Opener&) = delete;
@@ -29,6 +34,10 @@ class Opener final {
   /// Opens the device that `locator` names. `done` is called once, on the loop, never from within
   /// this call.
   void open(std::string_view locator, Done done);
+
+  /// Gives devices back that a process that was killed had taken from their drivers. `done` is
+  /// called once, on the loop.
+  void restore_abandoned(std::function<void(std::vector<physical::ClaimJournal::Restored>)> done);
 
  private:
   struct Common;

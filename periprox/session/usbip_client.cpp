@@ -453,6 +453,14 @@ void UsbipClient::cancel(usb::UrbHandle urb) {
   changed();
 }
 
+void UsbipClient::on_gone(std::function<void()> handler) {
+  if (state_ == State::Ended) {
+    handler();
+  } else {
+    gone_ = std::move(handler);
+  }
+}
+
 /// Keeps the model in step with requests that changed the device.
 void UsbipClient::note_setting(const usb::SetupPacket& setup) {
   if (setup.is_set_configuration()) {

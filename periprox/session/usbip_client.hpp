@@ -67,7 +67,7 @@ class UsbipClient final : public Protocol, public usb::Device {
   void submit(usb::Urb urb) override;
   void cancel(usb::UrbHandle urb) override;
   [[nodiscard]] Payload allocate(std::uint32_t size) override { return payloads_.allocate(size); }
-  void on_gone(std::function<void()> handler) override { gone_ = std::move(handler); }
+  void on_gone(std::function<void()> handler) override;
 
   /// URBs on their way now.
   [[nodiscard]] std::size_t pending() const { return pending_; }

@@ -44,7 +44,8 @@ class Device {
   [[nodiscard]] virtual Payload allocate(std::uint32_t size) = 0;
 
   /// Asks to be told, once, when the device is gone for good (unplugged, link lost). Everything
-  /// pending has completed by then; submit() still takes URBs and completes them with DeviceGone.
+  /// pending has completed by then; submit() still takes URBs and completes them with DeviceGone. A
+  /// device that is gone already calls at once.
   virtual void on_gone(std::function<void()> handler) = 0;
 };
 

@@ -1,4 +1,5 @@
-// What "fast" means here: each row stands beside something simpler, measured in the same run, in turn.
+// What "fast" means here: each row stands beside something simpler, measured in the same run, in
+// turn.
 //
 // usage: periprox_bench [--json] [--quick] [FILTER]
 //
@@ -51,8 +52,9 @@ class Bench {
   explicit Bench(Options options) : options_(std::move(options)) {}
 
   /// `bare` and `ours` give the figure of one round.
-  void compare(const std::string& name, const std::string& unit, const std::function<double()>& bare,
-               const std::function<double()>& ours, double bound, bool at_most) {
+  void compare(const std::string& name, const std::string& unit,
+               const std::function<double()>& bare, const std::function<double()>& ours,
+               double bound, bool at_most) {
     if (name.find(options_.filter) == std::string::npos) return;
     std::vector<double> bare_figures;
     std::vector<double> our_figures;
@@ -68,7 +70,8 @@ class Bench {
   }
 
   /// A figure with a fixed bound and nothing to compare with.
-  void bound(const std::string& name, const std::string& unit, const std::function<double()>& ours, double limit) {
+  void bound(const std::string& name, const std::string& unit, const std::function<double()>& ours,
+             double limit) {
     if (name.find(options_.filter) == std::string::npos) return;
     Row row{.name = name, .unit = unit, .ours = ours()};
     row.bar = fmt::format("< {:.0f}", limit);
@@ -77,19 +80,26 @@ class Bench {
   }
 
   [[nodiscard]] std::size_t scaled(std::size_t count) const {
-    return std::max<std::size_t>(64, static_cast<std::size_t>(static_cast<double>(count) * options_.scale));
+    return std::max<std::size_t>(
+        64, static_cast<std::size_t>(static_cast<double>(count) * options_.scale));
   }
 
   int finish() const {
     if (options_.json) {
       auto rows = nlohmann::json::array();
       for (const auto& row : rows_) {
-        rows.push_back({{"name", row.name}, {"unit", row.unit}, {"bare", row.bare}, {"ours", row.ours},
-                        {"ratio", row.ratio}, {"bar", row.bar}, {"met", row.met}});
+        rows.push_back({{"name", row.name},
+                        {"unit", row.unit},
+                        {"bare", row.bare},
+                        {"ours", row.ours},
+                        {"ratio", row.ratio},
+                        {"bar", row.bar},
+                        {"met", row.met}});
       }
       fmt::print("{}\n", rows.dump(2));
     }
-    const auto missed = std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return !row.met; });
+    const auto missed =
+        std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return !row.met; });
     if (missed > 0) fmt::print(stderr, "{} of {} bars missed\n", missed, rows_.size());
     return missed == 0 ? 0 : 1;
   }
@@ -97,11 +107,13 @@ class Bench {
  private:
   void add(const Row& row) {
     if (!options_.json) {
-      if (rows_.empty()) fmt::print("{:<44} {:>10} {:>10} {:<8} {:>7}  {}\n", "", "bare", "ours", "", "ratio", "bar");
+      if (rows_.empty())
+        fmt::print("{:<44} {:>10} {:>10} {:<8} {:>7}  {}\n", "", "bare", "ours", "", "ratio",
+                   "bar");
       const auto bare = row.bare == 0 ? std::string("-") : fmt::format("{:.2f}", row.bare);
       const auto ratio = row.bare == 0 ? std::string("-") : fmt::format("{:.2f}x", row.ratio);
-      fmt::print("{:<44} {:>10} {:>10.2f} {:<8} {:>7}  {} {}\n", row.name, bare, row.ours, row.unit, ratio, row.bar,
-                 row.met ? "met" : "MISSED");
+      fmt::print("{:<44} {:>10} {:>10.2f} {:<8} {:>7}  {} {}\n", row.name, bare, row.ours, row.unit,
+                 ratio, row.bar, row.met ? "met" : "MISSED");
       std::fflush(stdout);
     }
     rows_.push_back(row);
@@ -119,7 +131,10 @@ void round_trips(Bench& bench, SocketKind kind) {
   UrbPath path(kind, 1);
   bench.compare(
       fmt::format("control round trip, {}", kind_name(kind)), "us",
-      [&] { return bare_ping_pong(kind, kHeader, kHeader + 18, rounds) * 1e6 / static_cast<double>(rounds); },
+      [&] {
+        return bare_ping_pong(kind, kHeader, kHeader + 18, rounds) * 1e6 /
+               static_cast<double>(rounds);
+      },
       [&] { return path.run(control, rounds, 1) * 1e6 / static_cast<double>(rounds); }, 1.2, true);
 }
 
@@ -138,7 +153,10 @@ void small_urbs(Bench& bench, SocketKind kind) {
     const std::size_t reply = kHeader + (shape.is_in ? shape.size : 0);
     bench.compare(
         fmt::format("{}, 32 in flight, {}", name, kind_name(kind)), "kURB/s",
-        [&] { return static_cast<double>(count) / bare_batched_echo(kind, request, reply, count, 32) / 1e3; },
+        [&] {
+          return static_cast<double>(count) / bare_batched_echo(kind, request, reply, count, 32) /
+                 1e3;
+        },
         [&] { return static_cast<double>(count) / path.run(shape, count, 32) / 1e3; }, 0.4, false);
   }
 }
@@ -148,11 +166,17 @@ void bulk(Bench& bench, SocketKind kind) {
   for (const std::uint32_t size : {64U << 10, 1U << 20}) {
     const std::size_t count = bench.scaled((std::size_t{1} << 30) / size);
     for (const bool is_in : {true, false}) {
-      const auto rate = [&](double seconds) { return static_cast<double>(count) * size / seconds / 1e6; };
+      const auto rate = [&](double seconds) {
+        return static_cast<double>(count) * size / seconds / 1e6;
+      };
       bench.compare(
-          fmt::format("bulk {} {} KiB, 8 in flight, {}", is_in ? "in" : "out", size >> 10, kind_name(kind)), "MB/s",
-          [&] { return rate(bare_stream(kind, size, count)); },
-          [&] { return rate(path.run({TransferType::Bulk, is_in, size}, count, 8)); }, 0.9, false);
+          fmt::format("bulk {} {} KiB, 8 in flight, {}", is_in ? "in" : "out", size >> 10,
+                      kind_name(kind)),
+          "MB/s", [&] { return rate(bare_stream(kind, size, count)); },
+          [&] {
+            return rate(path.run({TransferType::Bulk, is_in, size}, count, 8));
+          },
+          0.9, false);
     }
   }
 }
@@ -164,8 +188,8 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-/// One URB at a time, each through the next session: nothing of a session is still in the cache when
-/// its turn comes.
+/// One URB at a time, each through the next session: nothing of a session is still in the cache
+/// when its turn comes.
 void many_sessions(Bench& bench) {
   const UrbShape control{TransferType::Control, true, 18};
   const std::size_t rounds = bench.scaled(20'000);
@@ -176,8 +200,9 @@ void many_sessions(Bench& bench) {
     (void)path.run(control, rounds, 1);
     return (cpu_seconds() - before) * 1e6 / static_cast<double>(rounds);
   };
-  bench.compare("CPU for a control URB, 1000 sessions against 1", "us", [&] { return cost(one); },
-                [&] { return cost(thousand); }, 1.2, true);
+  bench.compare(
+      "CPU for a control URB, 1000 sessions against 1", "us", [&] { return cost(one); },
+      [&] { return cost(thousand); }, 1.2, true);
 }
 
 }  // namespace
@@ -204,6 +229,7 @@ int main(int argc, char** argv) {
     bulk(bench, kind);
   }
   many_sessions(bench);
-  bench.bound("memory of one idle session", "bytes", [] { return idle_session_bytes(1000); }, 64 * 1024);
+  bench.bound(
+      "memory of one idle session", "bytes", [] { return idle_session_bytes(1000); }, 64 * 1024);
   return bench.finish();
 }

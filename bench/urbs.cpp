@@ -45,8 +45,9 @@ class ServerThread {
   void serve(std::vector<UniqueFd> sockets) {
     std::vector<std::unique_ptr<link::Pump>> pumps;
     for (auto& socket : sockets) {
-      pumps.push_back(std::make_unique<link::Pump>(
-          loop_, std::move(socket), std::make_unique<UsbipServer>(lease_of(device_)), [](Protocol&) {}));
+      pumps.push_back(std::make_unique<link::Pump>(loop_, std::move(socket),
+                                                   std::make_unique<UsbipServer>(lease_of(device_)),
+                                                   [](Protocol&) {}));
     }
     loop_.call_at(TimePoint::max(), [] {});  // Keeps the loop running while nothing is connected.
     loop_.run();
@@ -75,7 +76,8 @@ struct UrbPath::Impl final : usb::CompletionSink {
         ++ready;
       });
       clients.push_back(client.get());
-      pumps.push_back(std::make_unique<link::Pump>(loop, std::move(ours), std::move(client), [](Protocol&) {}));
+      pumps.push_back(
+          std::make_unique<link::Pump>(loop, std::move(ours), std::move(client), [](Protocol&) {}));
     }
     server = std::make_unique<ServerThread>(std::move(server_ends));
     loop.run_until([&] { return ready == sessions; });
@@ -100,7 +102,8 @@ struct UrbPath::Impl final : usb::CompletionSink {
 
   void on_completed(usb::Urb urb, std::uint64_t /*cookie*/) override {
     if (urb->status != usb::Status::Ok || urb->actual_length != shape.size) {
-      std::fprintf(stderr, "an URB failed: %s, %u bytes\n", usb::status_name(urb->status).data(), urb->actual_length);
+      std::fprintf(stderr, "an URB failed: %s, %u bytes\n", usb::status_name(urb->status).data(),
+                   urb->actual_length);
       std::exit(1);
     }
     urb = {};
@@ -119,7 +122,8 @@ struct UrbPath::Impl final : usb::CompletionSink {
   std::size_t completed = 0;
 };
 
-UrbPath::UrbPath(SocketKind kind, std::size_t sessions) : impl_(std::make_unique<Impl>(kind, sessions)) {}
+UrbPath::UrbPath(SocketKind kind, std::size_t sessions)
+    : impl_(std::make_unique<Impl>(kind, sessions)) {}
 UrbPath::~UrbPath() = default;
 
 double UrbPath::run(const UrbShape& shape, std::size_t count, std::size_t in_flight) {
@@ -151,9 +155,10 @@ double idle_session_bytes(std::size_t sessions) {
         loop, std::move(end), std::make_unique<UsbipServer>(lease_of(device)), [](Protocol&) {}));
   }
   // Eight small transfers in one write, so that the session has its working buffers.
-  wire::usbip::CmdSubmit command{.basic = {.command = std::uint32_t{1}, .devid = kDevid, .direction = std::uint32_t{1}},
-                                 .transfer_buffer_length = 18,
-                                 .setup = usb::SetupPacket::get_descriptor(1, 0, 18)};
+  wire::usbip::CmdSubmit command{
+      .basic = {.command = std::uint32_t{1}, .devid = kDevid, .direction = std::uint32_t{1}},
+      .transfer_buffer_length = 18,
+      .setup = usb::SetupPacket::get_descriptor(1, 0, 18)};
   constexpr std::size_t kReply = 48 + 18;
   for (auto& peer : peers) {
     for (std::uint32_t seqnum = 1; seqnum <= 8; ++seqnum) {
@@ -164,8 +169,8 @@ double idle_session_bytes(std::size_t sessions) {
   std::size_t answered = 0;
   char reply[8 * kReply];
   loop.run_until([&] {
-    while (answered < sessions &&
-           ::recv(peers[answered].get(), reply, sizeof(reply), MSG_DONTWAIT | MSG_PEEK) == sizeof(reply)) {
+    while (answered < sessions && ::recv(peers[answered].get(), reply, sizeof(reply),
+                                         MSG_DONTWAIT | MSG_PEEK) == sizeof(reply)) {
       ++answered;
     }
     return answered == sessions;

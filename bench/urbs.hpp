@@ -25,7 +25,8 @@ class UrbPath {
   UrbPath(const UrbPath&) = delete;
   UrbPath& operator=(const UrbPath&) = delete;
 
-  /// Seconds for `count` URBs, at most `in_flight` of them pending, spread over the sessions in turn.
+  /// Seconds for `count` URBs, at most `in_flight` of them pending, spread over the sessions in
+  /// turn.
   [[nodiscard]] double run(const UrbShape& shape, std::size_t count, std::size_t in_flight);
 
  private:

@@ -19,7 +19,7 @@ namespace periprox::app {
 struct ServeOptions {
   std::vector<std::string> devices;  ///< Locators, or "all".
   std::vector<std::string> listen;   ///< Addresses, as typed.
-  bool yes = false;  ///< "all" is meant.
+  bool yes = false;                  ///< "all" is meant.
   bool json = false;
   bool quiet = false;
   bool verbose = false;

@@ -17,7 +17,7 @@ using MutableBytes = std::span<std::byte>;
 
 /// The bytes of a trivially copyable value, e.g. a wire struct.
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 [[nodiscard]] Bytes bytes_of(const T& value) {
   return std::as_bytes(std::span<const T, 1>(&value, 1));
 }
@@ -29,8 +29,8 @@ template <typename T>
 
 /// Reads a struct of alignment 1 out of the front of `bytes`; empty when they are too few.
 template <typename T>
-  requires(std::is_trivially_copyable_v<T> && alignof(T) == 1)
-[[nodiscard]] std::optional<T> read_as(Bytes bytes) {
+requires(std::is_trivially_copyable_v<T> && alignof(T) == 1)
+    [[nodiscard]] std::optional<T> read_as(Bytes bytes) {
   if (bytes.size() < sizeof(T)) return std::nullopt;
   T value;
   std::memcpy(&value, bytes.data(), sizeof(T));
@@ -70,10 +70,8 @@ class ByteReader {
 class ByteWriter {
  public:
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  void put(const T& value) {
-    put_bytes(bytes_of(value));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void put(const T& value) { put_bytes(bytes_of(value)); }
   void put_bytes(Bytes bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
 
   [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }

@@ -16,7 +16,7 @@ template <std::integral T, std::endian Order>
 class Ordered {
  public:
   constexpr Ordered() = default;
-  constexpr Ordered(T value) { store(value); }  // NOLINT(google-explicit-constructor): it is a T
+  constexpr Ordered(T value) { store(value); }     // NOLINT(google-explicit-constructor): it is a T
   constexpr operator T() const { return load(); }  // NOLINT(google-explicit-constructor)
 
  private:

@@ -58,8 +58,7 @@ PayloadPool::~PayloadPool() {
 
 Payload PayloadPool::allocate(std::uint32_t size) {
   if (size == 0 || size > std::uint32_t{1} << kLargestClass) return {};
-  const auto size_class =
-      std::max(kSmallestClass, static_cast<unsigned>(std::bit_width(size - 1)));
+  const auto size_class = std::max(kSmallestClass, static_cast<unsigned>(std::bit_width(size - 1)));
   const auto capacity = std::uint32_t{1} << size_class;
   std::byte* data = nullptr;
   if (FreePiece* piece = shelf_->free[size_class]; piece != nullptr) {

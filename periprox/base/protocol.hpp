@@ -1,6 +1,6 @@
 // The sans-IO contract: a protocol is told what arrived and what time it is, and says what it wants
-// written and when it wants to be woken. It never reaches a socket, so every cut and every race of a
-// connection is a plain function call in a test.
+// written and when it wants to be woken. It never reaches a socket, so every cut and every race of
+// a connection is a plain function call in a test.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,8 @@ class Protocol {
   [[nodiscard]] virtual std::optional<TimePoint> wake_at() const { return std::nullopt; }
   virtual void woken(TimePoint /*now*/) {}
 
-  /// Asks for an end: pending work is cancelled, what must be said is said, then finished() is true.
+  /// Asks for an end: pending work is cancelled, what must be said is said, then finished() is
+  /// true.
   virtual void close() = 0;
   /// Nothing is pending and nothing will be written after what gather() still gives: the pump
   /// writes that, then closes the connection and drops the protocol.

@@ -15,14 +15,14 @@ namespace periprox {
 struct Error {
   /// What the program should do about it, apart from printing it.
   enum class Kind : std::uint8_t {
-    Failed,         ///< Anything without a case of its own.
-    Usage,          ///< The words of the caller are wrong: exit code 2.
-    NotFound,       ///< The named thing is not there (now).
-    Busy,           ///< Somebody else holds it.
-    NoPermission,   ///< The system forbids it to this user.
-    Malformed,      ///< A peer or a file sent bytes that mean nothing.
-    Gone,           ///< It was there and went away.
-    NotSupported,   ///< This platform, kernel or device cannot do it.
+    Failed,        ///< Anything without a case of its own.
+    Usage,         ///< The words of the caller are wrong: exit code 2.
+    NotFound,      ///< The named thing is not there (now).
+    Busy,          ///< Somebody else holds it.
+    NoPermission,  ///< The system forbids it to this user.
+    Malformed,     ///< A peer or a file sent bytes that mean nothing.
+    Gone,          ///< It was there and went away.
+    NotSupported,  ///< This platform, kernel or device cannot do it.
   };
 
   Kind kind = Kind::Failed;

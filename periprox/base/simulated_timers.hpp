@@ -21,7 +21,9 @@ class SimulatedTimers final : public Timers {
   /// How many calls are waiting.
   [[nodiscard]] std::size_t pending() const { return calls_.size(); }
   /// When the next call is due; `now()` when none is.
-  [[nodiscard]] TimePoint next() const { return calls_.empty() ? now_ : calls_.begin()->first.first; }
+  [[nodiscard]] TimePoint next() const {
+    return calls_.empty() ? now_ : calls_.begin()->first.first;
+  }
 
  private:
   TimePoint now_{};

@@ -39,7 +39,8 @@ Result<Address> parse_host_port(std::string_view text, std::uint16_t default_por
     // Behind '%' stands the name of a network interface (RFC 4007, 11).
     const auto zone = address.host.find('%');
     if (address.host.find_first_not_of("0123456789abcdefABCDEF:.") != zone ||
-        address.host.find_first_of("/%", zone == std::string::npos ? zone : zone + 1) != std::string::npos) {
+        address.host.find_first_of("/%", zone == std::string::npos ? zone : zone + 1) !=
+            std::string::npos) {
       return bad_address(text, "what stands in brackets is no IPv6 address");
     }
   } else {
@@ -69,7 +70,8 @@ Result<Address> parse_address(std::string_view text, std::uint16_t default_port)
     if (path.starts_with("//")) path.remove_prefix(2);
     if (path.empty()) return bad_address(text, "the path is missing");
     if (path.size() > kMaxUnixPath) {
-      return bad_address(text, "a socket's path has at most " + std::to_string(kMaxUnixPath) + " bytes");
+      return bad_address(text,
+                         "a socket's path has at most " + std::to_string(kMaxUnixPath) + " bytes");
     }
     return Address{.kind = Address::Kind::Unix, .path = std::string(path)};
   }

@@ -5,8 +5,8 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
-#include <map>
 #include <chrono>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -42,7 +42,8 @@ struct Loop::Impl {
 
   void make_due_calls() {
     const TimePoint now = std::chrono::steady_clock::now();
-    // Calls asked for by these calls wait for the next round, so that a loop cannot starve the rest.
+    // Calls asked for by these calls wait for the next round, so that a loop cannot starve the
+    // rest.
     const std::uint64_t last_before = last_id;
     auto next = calls.begin();
     while (next != calls.end() && next->first.first <= now) {

@@ -1,6 +1,6 @@
-// How it works: one read is under way whenever the protocol names places for it; after each event the
-// pump writes what there is, until the connection takes no more. Asio's reactor tells readiness; the
-// writing is one direct system call, because it nearly always succeeds at once.
+// How it works: one read is under way whenever the protocol names places for it; after each event
+// the pump writes what there is, until the connection takes no more. Asio's reactor tells
+// readiness; the writing is one direct system call, because it nearly always succeeds at once.
 #include "periprox/link/pump.hpp"
 
 #include <fcntl.h>
@@ -58,8 +58,13 @@ struct PlaceBuffers {
 
 // Shared with the handlers that Asio holds: the last of them may run after the Pump is gone.
 struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
-  Impl(Loop& the_loop, UniqueFd in_fd, UniqueFd out_fd, std::unique_ptr<Protocol> the_protocol, Ended the_ended)
-      : loop(the_loop), protocol(std::move(the_protocol)), ended(std::move(the_ended)), in(loop.io()), out(loop.io()) {
+  Impl(Loop& the_loop, UniqueFd in_fd, UniqueFd out_fd, std::unique_ptr<Protocol> the_protocol,
+       Ended the_ended)
+      : loop(the_loop),
+        protocol(std::move(the_protocol)),
+        ended(std::move(the_ended)),
+        in(loop.io()),
+        out(loop.io()) {
     in_is_out = !out_fd;
     writes_to_socket = is_socket(in_is_out ? in_fd.get() : out_fd.get());
     if (!writes_to_socket) ignore_broken_pipes();
@@ -111,10 +116,11 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       buffers.buffers[buffers.count++] = asio::buffer(place.data(), place.size());
     }
     reading = true;
-    in.async_read_some(buffers, [self = shared_from_this()](std::error_code error, std::size_t count) {
-      self->reading = false;
-      self->on_read(error, count);
-    });
+    in.async_read_some(buffers,
+                       [self = shared_from_this()](std::error_code error, std::size_t count) {
+                         self->reading = false;
+                         self->on_read(error, count);
+                       });
   }
 
   void on_read(std::error_code error, std::size_t count) {
@@ -289,7 +295,8 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 };
 
 Pump::Pump(Loop& loop, UniqueFd in, UniqueFd out, std::unique_ptr<Protocol> protocol, Ended ended)
-    : impl_(std::make_shared<Impl>(loop, std::move(in), std::move(out), std::move(protocol), std::move(ended))) {
+    : impl_(std::make_shared<Impl>(loop, std::move(in), std::move(out), std::move(protocol),
+                                   std::move(ended))) {
   impl_->start();
 }
 

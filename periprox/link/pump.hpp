@@ -20,8 +20,8 @@ class Pump {
   /// destroyed in it.
   using Ended = std::function<void(Protocol&)>;
 
-  /// `in` and `out` are the two directions; pass one socket as `in` and nothing as `out`. They become
-  /// non-blocking.
+  /// `in` and `out` are the two directions; pass one socket as `in` and nothing as `out`. They
+  /// become non-blocking.
   Pump(Loop& loop, UniqueFd in, UniqueFd out, std::unique_ptr<Protocol> protocol, Ended ended);
   Pump(Loop& loop, UniqueFd socket, std::unique_ptr<Protocol> protocol, Ended ended);
   /// Drops the connection and the protocol at once, without calling `ended`. Not from within a call

@@ -48,7 +48,8 @@ std::string hint_for_listen(int number) {
 }
 
 tl::unexpected<Error> cannot_listen(int number, const Address& address) {
-  return tl::make_unexpected(errno_error(number, "cannot listen on " + address.text(), hint_for_listen(number)));
+  return tl::make_unexpected(
+      errno_error(number, "cannot listen on " + address.text(), hint_for_listen(number)));
 }
 
 std::string peer_name(int fd) {
@@ -66,12 +67,14 @@ std::string peer_name(int fd) {
   std::memcpy(endpoint.data(), &storage, size);
   endpoint.resize(size);
   const auto host = endpoint.address().to_string();
-  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
+  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
+         std::to_string(endpoint.port());
 }
 
-/// True when a socket file exists at the address but nobody accepts there. (A connect to a file that
-/// is no socket is refused just the same, and that file must not be touched.)
-bool is_stale_socket(const asio::local::stream_protocol::endpoint& endpoint, const std::string& path) {
+/// True when a socket file exists at the address but nobody accepts there. (A connect to a file
+/// that is no socket is refused just the same, and that file must not be touched.)
+bool is_stale_socket(const asio::local::stream_protocol::endpoint& endpoint,
+                     const std::string& path) {
   struct stat file {};
   if (::lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
   // Non-blocking: a live listener whose queue is full would make this wait.
@@ -99,14 +102,17 @@ Result<UniqueFd> listen_unix(const Address& address) {
 Result<UniqueFd> listen_tcp(Loop& loop, Address& address) {
   std::error_code error;
   Tcp::resolver resolver(loop.io());
-  const auto found = resolver.resolve(address.host, std::to_string(address.port),
-                                      Tcp::resolver::passive | Tcp::resolver::numeric_service, error);
+  const auto found =
+      resolver.resolve(address.host, std::to_string(address.port),
+                       Tcp::resolver::passive | Tcp::resolver::numeric_service, error);
   if (error || found.empty()) {
-    return fail(Error::Kind::NotFound, "cannot listen on " + address.text(), "the name has no address",
+    return fail(Error::Kind::NotFound, "cannot listen on " + address.text(),
+                "the name has no address",
                 "127.0.0.1 is this machine alone, 0.0.0.0 every network it is in");
   }
   auto endpoint = found.begin()->endpoint();
-  UniqueFd fd(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(
+      ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return cannot_listen(errno, address);
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
@@ -125,8 +131,9 @@ void tune_socket(int fd) {
   socklen_t size = sizeof(domain);
   ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
   if (domain == AF_UNIX) {
-    // A Unix socket tells of room only when three quarters of its buffer are free (unix_writable()):
-    // with the default, which holds three 64 KiB transfers, the reader runs dry before that.
+    // A Unix socket tells of room only when three quarters of its buffer are free
+    // (unix_writable()): with the default, which holds three 64 KiB transfers, the reader runs dry
+    // before that.
     set_option(fd, SOL_SOCKET, SO_SNDBUF, kUnixSendBuffer);
     return;
   }
@@ -139,11 +146,15 @@ void tune_socket(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 25'000);
 }
 
-// ---- Listener ---------------------------------------------------------------------------------------
+// ---- Listener
+// ---------------------------------------------------------------------------------------
 
 struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   Impl(Loop& the_loop, Address the_address, UniqueFd fd, OnAccept handler)
-      : loop(the_loop), address(std::move(the_address)), descriptor(loop.io(), fd.release()), on_accept(std::move(handler)) {}
+      : loop(the_loop),
+        address(std::move(the_address)),
+        descriptor(loop.io(), fd.release()),
+        on_accept(std::move(handler)) {}
 
   void wait() {
     descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -154,7 +165,8 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
 
   void accept_all() {
     while (!closed) {
-      UniqueFd socket(::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      UniqueFd socket(
+          ::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!socket) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
           loop.call_at(loop.now() + kAcceptPause, [self = shared_from_this()] { self->wait(); });
@@ -205,7 +217,8 @@ Listener::~Listener() {
 }
 const Address& Listener::address() const { return impl_->address; }
 
-// ---- connect ------------------------------------------------------------------------------------------
+// ---- connect
+// ------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -214,7 +227,11 @@ using Socket = asio::generic::stream_protocol::socket;
 /// One attempt to connect, alive until it has called back.
 struct Attempt : std::enable_shared_from_this<Attempt> {
   Attempt(Loop& the_loop, Address the_address, std::function<void(Result<UniqueFd>)> handler)
-      : loop(the_loop), address(std::move(the_address)), done(std::move(handler)), resolver(loop.io()), socket(loop.io()) {}
+      : loop(the_loop),
+        address(std::move(the_address)),
+        done(std::move(handler)),
+        resolver(loop.io()),
+        socket(loop.io()) {}
 
   void start(Duration timeout) {
     timer = loop.call_at(loop.now() + timeout, [self = shared_from_this()] {
@@ -228,15 +245,16 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
       connect_next();
       return;
     }
-    resolver.async_resolve(address.host, std::to_string(address.port), Tcp::resolver::numeric_service,
-                           [self = shared_from_this()](std::error_code error, Tcp::resolver::results_type found) {
-                             if (error) {
-                               self->finish_unresolved(error);
-                               return;
-                             }
-                             for (const auto& entry : found) self->endpoints.emplace_back(entry.endpoint());
-                             self->connect_next();
-                           });
+    resolver.async_resolve(
+        address.host, std::to_string(address.port), Tcp::resolver::numeric_service,
+        [self = shared_from_this()](std::error_code error, Tcp::resolver::results_type found) {
+          if (error) {
+            self->finish_unresolved(error);
+            return;
+          }
+          for (const auto& entry : found) self->endpoints.emplace_back(entry.endpoint());
+          self->connect_next();
+        });
   }
 
   /// Tries the addresses of the name one after another.
@@ -269,10 +287,13 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
       return;
     }
     std::string hint;
-    if (number == ECONNREFUSED || number == ENOENT) hint = "nobody listens there: is the server running?";
-    if (number == ETIMEDOUT) hint = "the host does not answer: is it on, and does a firewall drop the port?";
+    if (number == ECONNREFUSED || number == ENOENT)
+      hint = "nobody listens there: is the server running?";
+    if (number == ETIMEDOUT)
+      hint = "the host does not answer: is it on, and does a firewall drop the port?";
     if (number == EACCES) hint = "the socket's file permissions exclude this user";
-    call(tl::make_unexpected(errno_error(number, "cannot connect to " + address.text(), std::move(hint))));
+    call(tl::make_unexpected(
+        errno_error(number, "cannot connect to " + address.text(), std::move(hint))));
   }
 
   void finish_unresolved(std::error_code error) {
@@ -296,7 +317,8 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
 
 }  // namespace
 
-void connect(Loop& loop, const Address& address, Duration timeout, std::function<void(Result<UniqueFd>)> done) {
+void connect(Loop& loop, const Address& address, Duration timeout,
+             std::function<void(Result<UniqueFd>)> done) {
   std::make_shared<Attempt>(loop, address, std::move(done))->start(timeout);
 }
 

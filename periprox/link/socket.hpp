@@ -26,7 +26,8 @@ class Listener {
   using OnAccept = std::function<void(Accepted)>;
 
   /// Listens at once. A stale Unix socket file, where nobody listens any more, is replaced.
-  [[nodiscard]] static Result<Listener> open(Loop& loop, const Address& address, OnAccept on_accept);
+  [[nodiscard]] static Result<Listener> open(Loop& loop, const Address& address,
+                                             OnAccept on_accept);
   Listener(Listener&&) noexcept;
   Listener& operator=(Listener&&) noexcept;
   ~Listener();
@@ -42,9 +43,11 @@ class Listener {
 
 /// Connects; `done` is called once, on the loop. Names are resolved on a helper thread. TCP sockets
 /// get TCP_NODELAY and keepalive.
-void connect(Loop& loop, const Address& address, Duration timeout, std::function<void(Result<UniqueFd>)> done);
+void connect(Loop& loop, const Address& address, Duration timeout,
+             std::function<void(Result<UniqueFd>)> done);
 
-/// TCP: no delay, and a keepalive that notices a vanished peer within about 25 s. Unix: a large buffer.
+/// TCP: no delay, and a keepalive that notices a vanished peer within about 25 s. Unix: a large
+/// buffer.
 void tune_socket(int fd);
 
 }  // namespace periprox::link

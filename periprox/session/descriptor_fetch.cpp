@@ -13,7 +13,8 @@ using usb::Status;
 
 namespace {
 
-SetupPacket get(DescriptorType type, std::uint8_t index, std::size_t length, std::uint16_t language = 0) {
+SetupPacket get(DescriptorType type, std::uint8_t index, std::size_t length,
+                std::uint16_t language = 0) {
   return SetupPacket::get_descriptor(static_cast<std::uint8_t>(type), index,
                                      static_cast<std::uint16_t>(length), language);
 }
@@ -70,7 +71,8 @@ void DescriptorFetch::on_completed(usb::Urb urb, std::uint64_t /*cookie*/) {
 
 void DescriptorFetch::got_device(Status status, Bytes data) {
   const auto descriptor = read_as<usb::DeviceDescriptor>(data);
-  if (!descriptor || descriptor->bDescriptorType != static_cast<std::uint8_t>(DescriptorType::Device)) {
+  if (!descriptor ||
+      descriptor->bDescriptorType != static_cast<std::uint8_t>(DescriptorType::Device)) {
     fail_with("its device descriptor", status);
     return;
   }
@@ -80,7 +82,8 @@ void DescriptorFetch::got_device(Status status, Bytes data) {
 
 void DescriptorFetch::next_configuration() {
   if (configuration_index_ < descriptor_.bNumConfigurations) {
-    ask(get(DescriptorType::Configuration, configuration_index_, sizeof(usb::ConfigurationDescriptor)),
+    ask(get(DescriptorType::Configuration, configuration_index_,
+            sizeof(usb::ConfigurationDescriptor)),
         &DescriptorFetch::got_configuration_head);
   } else if (active_) {
     mandatory_done();

@@ -20,7 +20,8 @@ class DescriptorFetch final : private usb::CompletionSink {
   using Done = std::function<void(Result<usb::DeviceModel>)>;
 
   /// `active_configuration`: bConfigurationValue if it is known already, else the device is asked.
-  DescriptorFetch(usb::Device& device, usb::Speed speed, std::optional<std::uint8_t> active_configuration);
+  DescriptorFetch(usb::Device& device, usb::Speed speed,
+                  std::optional<std::uint8_t> active_configuration);
   ~DescriptorFetch();
 
   /// Starts; `done` is called once, possibly at once, and may not destroy the fetch.

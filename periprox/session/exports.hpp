@@ -13,14 +13,16 @@
 
 namespace periprox::session {
 
-/// The right to use a device alone; given back when dropped, which the owner may answer with a reset
-/// of the device.
+/// The right to use a device alone; given back when dropped, which the owner may answer with a
+/// reset of the device.
 class Lease {
  public:
   Lease(usb::Device& device, wire::usbip::DeviceAddress address, std::function<void()> release)
       : device_(&device), address_(std::move(address)), release_(std::move(release)) {}
   Lease(Lease&& other) noexcept
-      : device_(other.device_), address_(std::move(other.address_)), release_(std::exchange(other.release_, {})) {}
+      : device_(other.device_),
+        address_(std::move(other.address_)),
+        release_(std::exchange(other.release_, {})) {}
   Lease& operator=(Lease&&) = delete;
   ~Lease() {
     if (release_) release_();

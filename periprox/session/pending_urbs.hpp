@@ -15,10 +15,10 @@ namespace periprox::session {
 /// What the session must remember of a CMD_SUBMIT until its reply.
 struct PendingUrb {
   wire::usbip::Seqnum seqnum;
-  usb::UrbHandle handle;                ///< Empty until the URB was given to the device.
-  std::uint32_t length = 0;             ///< transfer_buffer_length.
-  std::int32_t number_of_packets = 0;   ///< As received: mirrored for non-ISO.
-  std::size_t charge = 0;               ///< Bytes it counts against the session's ceiling.
+  usb::UrbHandle handle;               ///< Empty until the URB was given to the device.
+  std::uint32_t length = 0;            ///< transfer_buffer_length.
+  std::int32_t number_of_packets = 0;  ///< As received: mirrored for non-ISO.
+  std::size_t charge = 0;              ///< Bytes it counts against the session's ceiling.
   bool is_in = false;
   bool is_iso = false;
   /// CMD_UNLINKs that wait for this URB's end; nearly always none or one.

@@ -9,7 +9,8 @@ void Sender::put(Bytes bytes) {
   queued_ += bytes.size();
   while (!bytes.empty()) {
     if (block_ == nullptr || block_used_ == kBlockSize) {
-      // The full block lives on in an empty segment: when that is reached, all before it is written.
+      // The full block lives on in an empty segment: when that is reached, all before it is
+      // written.
       if (block_ != nullptr) segments_.push({.data = nullptr, .retired = std::move(block_)});
       block_ = std::make_unique_for_overwrite<std::byte[]>(kBlockSize);
       block_used_ = 0;

@@ -1,4 +1,5 @@
-// What a session wants written: headers and small payloads copied together, large payloads as they lie.
+// What a session wants written: headers and small payloads copied together, large payloads as they
+// lie.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +22,8 @@ class Sender {
   /// are copied, and the payload is given back at once.
   void put_payload(Payload payload, std::size_t count);
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  void put_struct(const T& value) {
-    put(bytes_of(value));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void put_struct(const T& value) { put(bytes_of(value)); }
 
   /// Bytes that were put and not yet written.
   [[nodiscard]] std::size_t queued() const { return queued_; }
@@ -43,8 +42,9 @@ class Sender {
   struct Segment {
     const std::byte* data = nullptr;
     std::size_t size = 0;
-    Payload payload;                      // Kept until the segment is written.
-    std::unique_ptr<std::byte[]> retired;  // A full block, whose last bytes stand before this segment.
+    Payload payload;  // Kept until the segment is written.
+    std::unique_ptr<std::byte[]>
+        retired;  // A full block, whose last bytes stand before this segment.
   };
   static constexpr std::size_t kBlockSize = 16 * 1024;
 

@@ -15,6 +15,7 @@
 
 #include "periprox/base/protocol.hpp"
 #include "periprox/base/ring_queue.hpp"
+#include "periprox/session/client_slots.hpp"
 #include "periprox/session/receiver.hpp"
 #include "periprox/session/sender.hpp"
 #include "periprox/usb/device.hpp"
@@ -28,7 +29,8 @@ class DescriptorFetch;
 struct ClientLimits {
   /// Import and the first reading of descriptors together.
   Duration open_timeout = std::chrono::seconds(15);
-  /// A CMD_UNLINK that is not answered by then is taken as answered: the URB completes as Cancelled.
+  /// A CMD_UNLINK that is not answered by then is taken as answered: the URB completes as
+  /// Cancelled.
   Duration unlink_timeout = std::chrono::seconds(5);
 };
 
@@ -73,6 +75,8 @@ class UsbipClient final : public Protocol, public usb::Device {
   [[nodiscard]] std::size_t pending() const { return pending_; }
 
  private:
+  /// A deadline whose start is "now", which only woken() is told: wake_at() asks for that at once.
+  static constexpr TimePoint kStampLater = TimePoint::min();
   enum class State : std::uint8_t {
     OpHeader,
     ImportBody,
@@ -80,22 +84,6 @@ class UsbipClient final : public Protocol, public usb::Device {
     InData,
     IsoDescriptors,
     Ended,
-  };
-  /// What a seqnum stands for. A seqnum is a slot number and a generation, so that an answer is
-  /// matched without searching and one that comes twice is noticed.
-  struct Slot {
-    enum class Kind : std::uint8_t { Free, Urb, Unlink, Retired } kind = Kind::Free;
-    bool is_in = false;
-    bool is_iso = false;
-    std::uint16_t generation = 0;
-    std::uint16_t unlink_target = 0;         ///< Unlink: the slot of its URB.
-    std::uint16_t target_generation = 0;
-    std::uint32_t length = 0;                ///< Urb and Retired: what a late reply may carry.
-    std::uint32_t packets = 0;
-    std::uint64_t submission = 0;            ///< Urb: counts up, so that the end keeps the order.
-    bool unlinked = false;
-    TimePoint unlink_deadline{};
-    usb::Urb urb;
   };
   /// The RET_SUBMIT that is being received.
   struct Incoming {
@@ -120,13 +108,9 @@ class UsbipClient final : public Protocol, public usb::Device {
   void deliver();
   bool take_iso_results(usb::UrbData& urb);
   void finish(std::uint16_t slot, usb::Status status, std::uint32_t actual_length);
-  void retire(std::uint16_t slot);
-  std::optional<std::uint16_t> take_slot();
-  void free_slot(std::uint16_t slot);
-  [[nodiscard]] std::optional<std::uint16_t> find(std::uint32_t seqnum) const;
-  [[nodiscard]] std::uint32_t seqnum_of(std::uint16_t slot) const;
-  [[nodiscard]] std::vector<std::uint16_t> urb_slots_in_order() const;
+  void give_up(std::uint16_t slot);
   void put_submit(std::uint16_t slot);
+  static std::uint32_t compact_iso(usb::UrbData& urb);
   void note_setting(const usb::SetupPacket& setup);
   void malformed(std::string why);
   void end(std::optional<Error> failure);
@@ -144,17 +128,15 @@ class UsbipClient final : public Protocol, public usb::Device {
   std::uint64_t message_offset_ = 0;
   Incoming incoming_;
   std::vector<wire::usbip::IsoDescriptor> iso_received_;  // The link may be reading into it.
-  std::vector<wire::usbip::IsoDescriptor> iso_to_send_;
 
   wire::usbip::DeviceAddress address_;
   wire::usbip::DeviceRecord record_;
   usb::DeviceModel model_;
   std::unique_ptr<DescriptorFetch> fetch_;
   PayloadPool payloads_;
-  std::vector<Slot> slots_;
-  std::vector<std::uint16_t> free_slots_;
-  RingQueue<std::uint16_t> retired_;
-  RingQueue<std::pair<std::uint16_t, std::uint16_t>> unlinks_;  // Slot and generation, oldest first.
+  ClientSlots slots_;
+  RingQueue<std::pair<std::uint16_t, std::uint16_t>>
+      unlinks_;  // Slot and generation, oldest first.
   std::size_t pending_ = 0;
   std::uint64_t submissions_ = 0;
   std::function<void(Result<void>)> ready_;

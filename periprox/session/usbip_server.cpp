@@ -1,8 +1,8 @@
-// How it works: process() takes as many whole messages as have arrived, one step() each. A CMD_SUBMIT
-// goes through UrbHeader (decode and judge), AdmitSubmit (is there memory?), OutData (the link reads
-// straight into the device's payload) and IsoDescriptors, and is then submitted. What is wrong with a
-// well-formed URB is an answer, not an error: its payload is consumed and it is refused with a status.
-// What leaves the stream without a next header is the peer's end.
+// How it works: process() takes as many whole messages as have arrived, one step() each. A
+// CMD_SUBMIT goes through UrbHeader (decode and judge), AdmitSubmit (is there memory?), OutData
+// (the link reads straight into the device's payload) and IsoDescriptors, and is then submitted.
+// What is wrong with a well-formed URB is an answer, not an error: its payload is consumed and it
+// is refused with a status. What leaves the stream without a next header is the peer's end.
 #include "periprox/session/usbip_server.hpp"
 
 #include <algorithm>
@@ -31,7 +31,9 @@ constexpr TimePoint kStampLater = TimePoint::min();
 /// What each isochronous packet adds: in memory, and as a descriptor in the reply.
 constexpr std::size_t kIsoPacketOverhead = sizeof(usb::IsoPacket) + sizeof(IsoDescriptor);
 
-bool outcome_is_cancel(Status status) { return status == Status::Cancelled || status == Status::Killed; }
+bool outcome_is_cancel(Status status) {
+  return status == Status::Cancelled || status == Status::Killed;
+}
 
 /// What the USB core would say of a control URB that contradicts itself (usb_submit_urb()).
 std::optional<Status> judge_control(const CmdSubmit& header, bool is_in, std::uint32_t length) {
@@ -58,8 +60,8 @@ UsbipServer::~UsbipServer() {
   *self_ = nullptr;
   state_ = State::Ending;  // A completion during this must not submit what waits for memory.
   waker_ = nullptr;
-  // Normally nothing is pending: the pump waits for finished(). A pump that is itself torn down must
-  // not leave the device with a way back to a session that is gone.
+  // Normally nothing is pending: the pump waits for finished(). A pump that is itself torn down
+  // must not leave the device with a way back to a session that is gone.
   for (const auto slot : pending_.slots()) {
     const auto handle = pending_[slot].handle;
     if (!handle) continue;
@@ -68,10 +70,12 @@ UsbipServer::~UsbipServer() {
   }
 }
 
-// ---- The pump's side ------------------------------------------------------------------------------
+// ---- The pump's side
+// ------------------------------------------------------------------------------
 
 std::span<const MutableBytes> UsbipServer::receive_into() {
-  const bool reading = state_ != State::Ending && state_ != State::AdmitSubmit && state_ != State::Claiming;
+  const bool reading =
+      state_ != State::Ending && state_ != State::AdmitSubmit && state_ != State::Claiming;
   if (!reading || memory_of_replies() > limits_.memory) return {};
   return receiver_.places();
 }
@@ -90,8 +94,10 @@ void UsbipServer::receive_ended(std::optional<Error> error) {
   if (error) {
     failure_ = std::move(error);
   } else if (state_ != State::Claiming && !between_messages) {
-    failure_ = Error{Error::Kind::Malformed, "the connection ended inside a message",
-                     "the message at offset " + std::to_string(message_offset_) + " is incomplete", {}};
+    failure_ = Error{Error::Kind::Malformed,
+                     "the connection ended inside a message",
+                     "the message at offset " + std::to_string(message_offset_) + " is incomplete",
+                     {}};
   }
   close();
 }
@@ -113,7 +119,8 @@ void UsbipServer::woken(TimePoint now) {
   } else if (deadline_ && now >= *deadline_) {
     deadline_.reset();
     if (state_ == State::OpHeader || state_ == State::ImportBody) {
-      failure_ = Error{Error::Kind::Failed, "the client asked for nothing", "no request in time", {}};
+      failure_ =
+          Error{Error::Kind::Failed, "the client asked for nothing", "no request in time", {}};
       close();
     } else if (state_ == State::AdmitSubmit) {
       incoming_.refusal = Status::NoMemory;
@@ -136,7 +143,8 @@ void UsbipServer::close() {
 
 bool UsbipServer::finished() const { return state_ == State::Ending && pending_.size() == 0; }
 
-// ---- Reading --------------------------------------------------------------------------------------
+// ---- Reading
+// --------------------------------------------------------------------------------------
 
 void UsbipServer::process() {
   if (processing_) return;
@@ -170,60 +178,6 @@ bool UsbipServer::step() {
   return false;
 }
 
-bool UsbipServer::read_op_header() {
-  message_offset_ = receiver_.offset();
-  const auto header = receiver_.take<OpHeader>();
-  if (!header) return false;
-  if (header->version != kVersion) {
-    malformed("version " + std::to_string(header->version) + " is not " + std::to_string(kVersion));
-    return false;
-  }
-  switch (static_cast<OpCode>(std::uint16_t{header->code})) {
-    case OpCode::DevlistRequest:
-      put_devlist();
-      close();
-      return false;
-    case OpCode::ImportRequest:
-      state_ = State::ImportBody;
-      return true;
-    default:
-      malformed("operation " + std::to_string(header->code) + " is none that a server answers");
-      return false;
-  }
-}
-
-bool UsbipServer::read_import_body() {
-  const auto field = receiver_.take<NameField<kBusIdSize>>();
-  if (!field) return false;
-  state_ = State::Claiming;
-  deadline_.reset();
-  const auto busid = name_in(*field);
-  if (!busid) {
-    put_op_status(OpCode::ImportReply, OpStatus::NoSuchDevice);
-    malformed("the bus id has no end");
-    return false;
-  }
-  exports_->claim(*busid, peer_, [self = self_](Exports::ClaimResult result) {
-    if (*self != nullptr) (*self)->claimed(std::move(result));
-  });
-  return true;
-}
-
-void UsbipServer::claimed(Exports::ClaimResult result) {
-  if (state_ != State::Claiming) return;  // The client left meanwhile; the lease goes back.
-  if (auto* status = std::get_if<OpStatus>(&result)) {
-    put_op_status(OpCode::ImportReply, *status);
-    close();
-    changed();
-    return;
-  }
-  auto& lease = std::get<Lease>(result);
-  sender_.put_struct(ImportReply{.device = encode_device(lease.address(), lease.device().model())});
-  begin_urbs(std::move(lease));
-  process();
-  changed();
-}
-
 void UsbipServer::begin_urbs(Lease lease) {
   lease_.emplace(std::move(lease));
   state_ = State::UrbHeader;
@@ -238,7 +192,8 @@ bool UsbipServer::read_urb_header() {
   if (receiver_.staged() < kHeaderSize) return false;
   const auto header = *receiver_.take<CmdSubmit>();
   if (header.basic.devid != lease_->address().devid()) {
-    malformed("device id " + std::to_string(header.basic.devid) + " is not that of the imported device");
+    malformed("device id " + std::to_string(header.basic.devid) +
+              " is not that of the imported device");
     return false;
   }
   switch (decode_command(header.basic.command).value_or(Command::RetSubmit)) {
@@ -264,7 +219,8 @@ void UsbipServer::decode_submit(const CmdSubmit& header) {
   }
   const bool is_in = header.basic.direction == 1;
   if (header.transfer_buffer_length < 0 && !is_in) {
-    malformed("a buffer of " + std::to_string(header.transfer_buffer_length) + " bytes cannot follow");
+    malformed("a buffer of " + std::to_string(header.transfer_buffer_length) +
+              " bytes cannot follow");
     return;
   }
   incoming_ = Incoming{.header = header,
@@ -281,7 +237,8 @@ void UsbipServer::decode_submit(const CmdSubmit& header) {
   const auto& model = lease_->device().model();
   const auto* endpoint = model.endpoint(in.endpoint);
   const std::int32_t packets = header.number_of_packets;
-  const bool packets_plausible = packets > 0 && packets <= static_cast<std::int32_t>(kMaxIsoPackets);
+  const bool packets_plausible =
+      packets > 0 && packets <= static_cast<std::int32_t>(kMaxIsoPackets);
   if (endpoint != nullptr) {
     in.type = endpoint->type;
   } else {
@@ -302,7 +259,8 @@ void UsbipServer::decode_submit(const CmdSubmit& header) {
   } else if (in.type == TransferType::Control && !in.refusal) {
     in.refusal = judge_control(header, is_in, in.length);
   }
-  if (in.length > std::min<std::size_t>(limits_.transfer, limits_.memory)) in.refusal = Status::NoMemory;
+  if (in.length > std::min<std::size_t>(limits_.transfer, limits_.memory))
+    in.refusal = Status::NoMemory;
   state_ = State::AdmitSubmit;
 }
 
@@ -342,7 +300,8 @@ void UsbipServer::read_iso_descriptors() {
   if (!iso_wire_.empty()) receiver_.fill(std::as_writable_bytes(std::span(iso_wire_)));
 }
 
-// ---- Submitting and answering -----------------------------------------------------------------------
+// ---- Submitting and answering
+// -----------------------------------------------------------------------
 
 void UsbipServer::submit() {
   state_ = State::UrbHeader;
@@ -455,34 +414,20 @@ void UsbipServer::put_unlink_reply(Seqnum seqnum, std::int32_t status) {
                                .status = status});
 }
 
-void UsbipServer::put_devlist() {
-  const auto devices = exports_->list();
-  sender_.put_struct(DevlistReplyHead{.device_count = static_cast<std::uint32_t>(devices.size())});
-  for (const auto& device : devices) {
-    auto record = device.record;
-    record.bNumInterfaces = static_cast<std::uint8_t>(device.interfaces.size());
-    sender_.put_struct(record);
-    for (const auto& interface : device.interfaces) {
-      sender_.put_struct(InterfaceRecord{interface.code, interface.subclass, interface.protocol});
-    }
-  }
-}
-
-void UsbipServer::put_op_status(OpCode code, OpStatus status) {
-  sender_.put_struct(
-      OpHeader{.code = static_cast<std::uint16_t>(code), .status = static_cast<std::uint32_t>(status)});
-}
-
-// ---- Ends -------------------------------------------------------------------------------------------
+// ---- Ends
+// -------------------------------------------------------------------------------------------
 
 void UsbipServer::malformed(std::string why) {
   failure_ = Error{Error::Kind::Malformed,
-                   "malformed message at offset " + std::to_string(message_offset_), std::move(why), {}};
+                   "malformed message at offset " + std::to_string(message_offset_),
+                   std::move(why),
+                   {}};
   close();
 }
 
 void UsbipServer::device_gone() {
-  // Everything pending was answered by the device; an URB that is only half here is not worth waiting for.
+  // Everything pending was answered by the device; an URB that is only half here is not worth
+  // waiting for.
   close();
   changed();
 }

@@ -1,8 +1,9 @@
 // The exporter's side of one USB/IP connection: a peer's bytes become URBs for a device, and the
 // completions become bytes.
 //
-// The same session serves a client over the network and the Linux kernel itself (vhci_hcd at the other
-// end of a socketpair). linux: Documentation/usb/usbip_protocol.rst, drivers/usb/usbip/stub_*.c.
+// The same session serves a client over the network and the Linux kernel itself (vhci_hcd at the
+// other end of a socketpair). linux: Documentation/usb/usbip_protocol.rst,
+// drivers/usb/usbip/stub_*.c.
 #pragma once
 
 #include <cstddef>
@@ -31,17 +32,17 @@ struct ServerLimits {
   std::uint32_t transfer = std::uint32_t{48} << 20;
   /// A connection that has asked for nothing by then is closed.
   Duration request_timeout = std::chrono::seconds(15);
-  /// A submit that has waited at the ceiling this long while nothing moved is answered with -ENOMEM,
-  /// so that an UNLINK behind it can be read.
+  /// A submit that has waited at the ceiling this long while nothing moved is answered with
+  /// -ENOMEM, so that an UNLINK behind it can be read.
   Duration starvation = std::chrono::seconds(2);
 };
 
 /// Sans-IO USB/IP server session. One thread.
 ///
-/// Every CMD is answered exactly once: SUBMIT by RET_SUBMIT, or, when an UNLINK won, by that UNLINK's
-/// RET_UNLINK(-ECONNRESET) alone; an UNLINK whose target is done or unknown by RET_UNLINK(0), never
-/// before the target's RET_SUBMIT. Malformed input ends the session with an Error that names the
-/// offset in the stream.
+/// Every CMD is answered exactly once: SUBMIT by RET_SUBMIT, or, when an UNLINK won, by that
+/// UNLINK's RET_UNLINK(-ECONNRESET) alone; an UNLINK whose target is done or unknown by
+/// RET_UNLINK(0), never before the target's RET_SUBMIT. Malformed input ends the session with an
+/// Error that names the offset in the stream.
 class UsbipServer final : public Protocol, private usb::CompletionSink {
  public:
   /// Starts in the management phase. `exports` outlives the session. `peer` names it in messages.
@@ -117,7 +118,9 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   [[nodiscard]] std::size_t memory_of_replies() const {
     return sender_.memory() + unlinks_waiting_ * sizeof(wire::usbip::RetUnlink);
   }
-  [[nodiscard]] std::size_t memory_in_use() const { return pending_.charge() + memory_of_replies(); }
+  [[nodiscard]] std::size_t memory_in_use() const {
+    return pending_.charge() + memory_of_replies();
+  }
 
   Exports* exports_ = nullptr;
   std::string peer_;

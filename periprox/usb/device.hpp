@@ -35,8 +35,8 @@ class Device {
   /// Takes an URB; it comes back through its CompletionSink, possibly before this returns.
   virtual void submit(Urb urb) = 0;
 
-  /// Wants an URB back early. It still completes exactly once through its sink (possibly before this
-  /// returns): as Cancelled, or with its real outcome when the cancel lost the race.
+  /// Wants an URB back early. It still completes exactly once through its sink (possibly before
+  /// this returns): as Cancelled, or with its real outcome when the cancel lost the race.
   virtual void cancel(UrbHandle urb) = 0;
 
   /// Memory for the data of a transfer of `size` bytes that the device can use without copying.

@@ -18,9 +18,9 @@ namespace periprox::usb {
 /// What the data path needs to know about one endpoint; a plain value, found without searching.
 struct EndpointInfo {
   TransferType type = TransferType::Control;
-  std::uint16_t max_packet_size = 0;      ///< Bytes in one packet.
-  std::uint32_t bytes_per_interval = 0;   ///< Most bytes in one (micro)frame.
-  std::uint32_t interval = 0;             ///< (Micro)frames; 0 for control and bulk.
+  std::uint16_t max_packet_size = 0;     ///< Bytes in one packet.
+  std::uint32_t bytes_per_interval = 0;  ///< Most bytes in one (micro)frame.
+  std::uint32_t interval = 0;            ///< (Micro)frames; 0 for control and bulk.
   std::uint8_t interface_number = 0;
 };
 

@@ -16,12 +16,15 @@ class EndpointAddress {
   constexpr EndpointAddress() = default;
   constexpr explicit EndpointAddress(std::uint8_t address) : address_(address & 0x8f) {}
   constexpr EndpointAddress(std::uint8_t number, Direction direction)
-      : address_(static_cast<std::uint8_t>((number & 0x0f) | (direction == Direction::In ? 0x80 : 0))) {}
+      : address_(
+            static_cast<std::uint8_t>((number & 0x0f) | (direction == Direction::In ? 0x80 : 0))) {}
 
   [[nodiscard]] constexpr std::uint8_t value() const { return address_; }
   [[nodiscard]] constexpr std::uint8_t number() const { return address_ & 0x0f; }
   [[nodiscard]] constexpr bool is_in() const { return (address_ & 0x80) != 0; }
-  [[nodiscard]] constexpr Direction direction() const { return is_in() ? Direction::In : Direction::Out; }
+  [[nodiscard]] constexpr Direction direction() const {
+    return is_in() ? Direction::In : Direction::Out;
+  }
   /// 0..15 for OUT, 16..31 for IN: a place in a table of all endpoints.
   [[nodiscard]] constexpr std::uint8_t index() const {
     return static_cast<std::uint8_t>(number() + (is_in() ? 16 : 0));

@@ -47,7 +47,9 @@ struct SetupPacket {
   }
   /// True when the data stage goes to the host; false also when there is no data stage.
   [[nodiscard]] bool is_in() const { return direction() == Direction::In && wLength != 0; }
-  [[nodiscard]] RequestType type() const { return static_cast<RequestType>((bmRequestType >> 5) & 3); }
+  [[nodiscard]] RequestType type() const {
+    return static_cast<RequestType>((bmRequestType >> 5) & 3);
+  }
   [[nodiscard]] Recipient recipient() const { return static_cast<Recipient>(bmRequestType & 0x1f); }
   /// True for the standard request `request`, whoever its recipient is.
   [[nodiscard]] bool is_standard(StandardRequest request) const {
@@ -70,7 +72,8 @@ struct SetupPacket {
   /// The hub class request SET_FEATURE(PORT_RESET): USB/IP peers send it to ask for a reset of the
   /// device itself, and every usb::Device understands it so.
   [[nodiscard]] bool is_port_reset() const {
-    return bmRequestType == 0x23 && bRequest == static_cast<std::uint8_t>(StandardRequest::SetFeature) &&
+    return bmRequestType == 0x23 &&
+           bRequest == static_cast<std::uint8_t>(StandardRequest::SetFeature) &&
            wValue == kFeaturePortReset;
   }
 

@@ -8,7 +8,14 @@
 namespace periprox::usb {
 
 /// Values are those of enum usb_device_speed in Linux (uapi/linux/usb/ch9.h), which USB/IP sends.
-enum class Speed : std::uint8_t { Low = 1, Full = 2, High = 3, Wireless = 4, Super = 5, SuperPlus = 6 };
+enum class Speed : std::uint8_t {
+  Low = 1,
+  Full = 2,
+  High = 3,
+  Wireless = 4,
+  Super = 5,
+  SuperPlus = 6
+};
 
 /// The speed of a number from the wire or the kernel; empty for any other number.
 [[nodiscard]] constexpr std::optional<Speed> speed_from_code(std::uint32_t code) {

@@ -47,13 +47,16 @@ int to_errno(Status status) { return kStatuses[static_cast<std::size_t>(status)]
 Status status_from_errno(int number) {
   if (number == 0) return Status::Ok;
   // Not std::abs: the most negative number, which a peer may send, has no positive counterpart.
-  const auto magnitude = number < 0 ? 0U - static_cast<unsigned>(number) : static_cast<unsigned>(number);
+  const auto magnitude =
+      number < 0 ? 0U - static_cast<unsigned>(number) : static_cast<unsigned>(number);
   for (const auto& row : kStatuses) {
     if (static_cast<unsigned>(row.number) == magnitude) return row.status;
   }
   return Status::ProtocolError;
 }
 
-std::string_view status_name(Status status) { return kStatuses[static_cast<std::size_t>(status)].name; }
+std::string_view status_name(Status status) {
+  return kStatuses[static_cast<std::size_t>(status)].name;
+}
 
 }  // namespace periprox::usb

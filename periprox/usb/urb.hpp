@@ -25,11 +25,13 @@ enum class TransferType : std::uint8_t { Control = 0, Isochronous = 1, Bulk = 2,
 /// "control", "isochronous", "bulk", "interrupt".
 [[nodiscard]] std::string_view transfer_type_name(TransferType type);
 
-/// What the submitter asks for beyond the data; the rest of Linux' transfer_flags is local to a host.
+/// What the submitter asks for beyond the data; the rest of Linux' transfer_flags is local to a
+/// host.
 struct TransferFlags {
   bool short_not_ok = false;  ///< A short IN transfer is an error (ShortTransfer).
   bool iso_asap = false;      ///< Isochronous: start in the next free frame.
-  bool zero_packet = false;   ///< Bulk OUT: end with a zero-length packet if the data ends on a full one.
+  bool zero_packet =
+      false;  ///< Bulk OUT: end with a zero-length packet if the data ends on a full one.
 
   friend bool operator==(const TransferFlags&, const TransferFlags&) = default;
 };
@@ -49,23 +51,26 @@ struct UrbData {
   EndpointAddress endpoint;  ///< For control: number 0 and the direction of the data stage.
   TransferType type = TransferType::Control;
   TransferFlags flags;
-  SetupPacket setup;          ///< Control only.
-  std::uint32_t length = 0;   ///< Bytes asked for (IN) or given (OUT).
+  SetupPacket setup;                ///< Control only.
+  std::uint32_t length = 0;         ///< Bytes asked for (IN) or given (OUT).
   std::uint32_t actual_length = 0;  ///< Bytes moved; for isochronous IN the sum over the packets.
   /// OUT: the data. IN: filled by the device, which provides the memory when there is none yet; a
   /// submitter may provide it (capacity >= length) and then finds the data there. Isochronous IN
   /// data lies sparse, each packet at its offset.
   Payload payload;
   std::vector<IsoPacket> iso_packets;
-  std::uint32_t interval = 0;    ///< Periodic endpoints: (micro)frames, as the submitter sees it. A hint.
-  std::int32_t start_frame = 0;  ///< Isochronous; informative.
-  std::uint32_t error_count = 0; ///< Isochronous: packets whose status is not Ok.
-  std::uint16_t stream_id = 0;   ///< Bulk streams; 0 = none.
+  std::uint32_t interval =
+      0;  ///< Periodic endpoints: (micro)frames, as the submitter sees it. A hint.
+  std::int32_t start_frame = 0;   ///< Isochronous; informative.
+  std::uint32_t error_count = 0;  ///< Isochronous: packets whose status is not Ok.
+  std::uint16_t stream_id = 0;    ///< Bulk streams; 0 = none.
   Status status = Status::Ok;
 
   [[nodiscard]] bool is_in() const { return endpoint.is_in(); }
   /// The payload bytes that mean something: `length` of OUT, `actual_length` of non-isochronous IN.
-  [[nodiscard]] MutableBytes data() const { return payload.first(payload ? (is_in() ? actual_length : length) : 0); }
+  [[nodiscard]] MutableBytes data() const {
+    return payload.first(payload ? (is_in() ? actual_length : length) : 0);
+  }
 };
 
 class Urb;

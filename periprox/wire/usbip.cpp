@@ -41,8 +41,10 @@ DeviceRecord encode_device(const DeviceAddress& address, const usb::DeviceModel&
       .bDeviceProtocol = descriptor.bDeviceProtocol,
       .bConfigurationValue = model.configuration_value(),
       .bNumConfigurations = descriptor.bNumConfigurations,
-      // What follows in DEVLIST is counted from the interfaces there are, not from what a device claims.
-      .bNumInterfaces = static_cast<std::uint8_t>(configuration ? configuration->interfaces.size() : 0),
+      // What follows in DEVLIST is counted from the interfaces there are, not from what a device
+      // claims.
+      .bNumInterfaces =
+          static_cast<std::uint8_t>(configuration ? configuration->interfaces.size() : 0),
   };
 }
 
@@ -62,7 +64,8 @@ IsoDescriptor encode_iso(const usb::IsoPacket& packet) {
 }
 
 usb::IsoPacket decode_iso(const IsoDescriptor& descriptor) {
-  return {descriptor.offset, descriptor.length, descriptor.actual_length, decode_status(descriptor.status)};
+  return {descriptor.offset, descriptor.length, descriptor.actual_length,
+          decode_status(descriptor.status)};
 }
 
 std::int32_t encode_status(usb::Status status) { return -usb::to_errno(status); }
@@ -102,7 +105,8 @@ void unpack_iso(MutableBytes data, std::span<const usb::IsoPacket> packets) {
   }
 }
 
-std::optional<std::string> check_iso_layout(std::span<const usb::IsoPacket> packets, std::uint32_t length) {
+std::optional<std::string> check_iso_layout(std::span<const usb::IsoPacket> packets,
+                                            std::uint32_t length) {
   std::uint64_t end = 0;
   for (std::size_t i = 0; i < packets.size(); ++i) {
     const auto& packet = packets[i];
@@ -112,8 +116,8 @@ std::optional<std::string> check_iso_layout(std::span<const usb::IsoPacket> pack
     }
     end = std::uint64_t{packet.offset} + packet.length;
     if (end > length) {
-      return "packet " + std::to_string(i) + " ends at " + std::to_string(end) + ", past the buffer of " +
-             std::to_string(length) + " bytes";
+      return "packet " + std::to_string(i) + " ends at " + std::to_string(end) +
+             ", past the buffer of " + std::to_string(length) + " bytes";
     }
   }
   return std::nullopt;

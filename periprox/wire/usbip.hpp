@@ -1,8 +1,8 @@
 // The whole of USB/IP on one screen: every message, byte for byte.
 //
 // linux: Documentation/usb/usbip_protocol.rst, include/uapi/linux/usbip.h,
-// drivers/usb/usbip/usbip_common.h, tools/usb/usbip/src/usbip_network.h. All integers are big-endian,
-// except inside the setup packet. docs/protocols/usbip.md has the byte tables.
+// drivers/usb/usbip/usbip_common.h, tools/usb/usbip/src/usbip_network.h. All integers are
+// big-endian, except inside the setup packet. docs/protocols/usbip.md has the byte tables.
 #pragma once
 
 #include <array>
@@ -129,9 +129,11 @@ struct DeviceAddress {
 };
 
 /// The record of a device as DEVLIST and IMPORT replies carry it.
-[[nodiscard]] DeviceRecord encode_device(const DeviceAddress& address, const usb::DeviceModel& model);
+[[nodiscard]] DeviceRecord encode_device(const DeviceAddress& address,
+                                         const usb::DeviceModel& model);
 
-// ---- URB phase: headers of 48 bytes, then data, then ISO descriptors ------------------------------
+// ---- URB phase: headers of 48 bytes, then data, then ISO descriptors
+// ------------------------------
 
 using Seqnum = StrongId<struct SeqnumTag, std::uint32_t>;
 
@@ -160,7 +162,8 @@ struct CmdSubmit {
   be32 transfer_flags{};
   sbe32 transfer_buffer_length{};
   sbe32 start_frame{};
-  sbe32 number_of_packets{};  ///< Non-ISO: 0 from Linux, -1 from Windows; mirrored, never used as a size.
+  sbe32 number_of_packets{};  ///< Non-ISO: 0 from Linux, -1 from Windows; mirrored, never used as a
+                              ///< size.
   sbe32 interval{};
   usb::SetupPacket setup;  ///< Little-endian, as on the bus.
 };
@@ -214,7 +217,8 @@ inline constexpr std::int32_t kIsoStatusAtSubmit = -18;  // -EXDEV
 /// The command of a 48-byte header, if it is one of the four.
 [[nodiscard]] std::optional<Command> decode_command(std::uint32_t command);
 
-// ---- ISO data: sparse in memory, packed on the wire -------------------------------------------------
+// ---- ISO data: sparse in memory, packed on the wire
+// -------------------------------------------------
 
 /// Moves the packets' data together, in place, so that packet i's actual_length(i) bytes follow
 /// packet i-1's (RET_SUBMIT IN). Packets lie at ascending offsets inside `data`. Returns the sum.
@@ -223,8 +227,8 @@ std::size_t pack_iso(MutableBytes data, std::span<const usb::IsoPacket> packets)
 /// The caller has checked the packets with check_iso_layout() and the sum of their actual lengths.
 void unpack_iso(MutableBytes data, std::span<const usb::IsoPacket> packets);
 
-/// Says what is wrong with the layout of packets in a buffer of `length` bytes: each must lie inside
-/// it, in ascending order without overlap. Empty when nothing is.
+/// Says what is wrong with the layout of packets in a buffer of `length` bytes: each must lie
+/// inside it, in ascending order without overlap. Empty when nothing is.
 [[nodiscard]] std::optional<std::string> check_iso_layout(std::span<const usb::IsoPacket> packets,
                                                           std::uint32_t length);
 

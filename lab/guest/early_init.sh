@@ -45,7 +45,7 @@ share ro,cache=loose modules "$modules"
 mount -t proc proc /root/proc
 mount -t sysfs sysfs /root/sys
 mount -t devtmpfs devtmpfs /root/dev
-mount -t tmpfs tmpfs /root/tmp
+# /tmp stays the machine's under the overlay: the repository may lie in it.
 mount -t tmpfs tmpfs /root/run
 mkdir /root/run/lab /root/run/lock
 share rw run /root/run/lab

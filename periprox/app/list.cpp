@@ -1,4 +1,5 @@
 // periprox list: the devices here, those of a server, or those that can be emulated.
+#include <algorithm>
 #include <optional>
 
 #include "periprox/app/json.hpp"
@@ -45,16 +46,41 @@ std::string all_classes(const session::ListedDevice& device) {
   return text;
 }
 
+/// What is known only of a device that is plugged in here.
+struct LocalFacts {
+  std::string drivers;
+  std::string name;
+};
+
+/// The drivers that hold the interfaces; each once.
+std::string all_drivers(const physical::DeviceInfo& device) {
+  std::vector<std::string> drivers;
+  for (const auto& interface : device.interfaces) {
+    const auto& driver = interface.driver;
+    if (driver.empty() || std::find(drivers.begin(), drivers.end(), driver) != drivers.end())
+      continue;
+    drivers.push_back(driver);
+  }
+  std::string text;
+  for (const auto& driver : drivers) text += (text.empty() ? "" : ", ") + driver;
+  return text.empty() ? "-" : text;
+}
+
+/// `facts` are those of the devices, in the same order, or none.
 std::string device_table(const std::vector<session::ListedDevice>& devices,
-                         const std::vector<std::string>& names) {
-  Table table({"BUSID", "IDS", "SPEED", "INTERFACES", "NAME"});
+                         const std::vector<LocalFacts>& facts) {
+  std::vector<std::string> heads{"BUSID", "IDS", "SPEED", "INTERFACES"};
+  if (!facts.empty()) heads.insert(heads.end(), {"DRIVER", "NAME"});
+  Table table(std::move(heads));
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const auto& record = devices[i].record;
     const auto speed = usb::speed_from_code(record.speed);
-    table.add({std::string(wire::usbip::name_in(record.busid).value_or("")),
-               ids(record.idVendor, record.idProduct),
-               speed ? std::string(usb::speed_name(*speed)) : "unknown", all_classes(devices[i]),
-               i < names.size() ? names[i] : ""});
+    std::vector<std::string> cells{std::string(wire::usbip::name_in(record.busid).value_or("")),
+                                   ids(record.idVendor, record.idProduct),
+                                   speed ? std::string(usb::speed_name(*speed)) : "unknown",
+                                   all_classes(devices[i])};
+    if (i < facts.size()) cells.insert(cells.end(), {facts[i].drivers, facts[i].name});
+    table.add(std::move(cells));
   }
   return table.text();
 }
@@ -93,7 +119,7 @@ Result<void> list_emulated(const ListOptions& options, Output& output) {
 
 Result<void> list_here(const ListOptions& options, Output& output) {
   std::vector<session::ListedDevice> devices;
-  std::vector<std::string> names;
+  std::vector<LocalFacts> facts;
   for (const auto& device : physical::Inventory().list()) {
     const wire::usbip::DeviceAddress address{.path = device.sysfs.string(),
                                              .busid = device.busid,
@@ -105,7 +131,7 @@ Result<void> list_here(const ListOptions& options, Output& output) {
     if (!name.empty() && !device.model.product.empty()) name += ' ';
     name += device.model.product;
     if (device.refusal) name += " [" + *device.refusal + "]";
-    names.push_back(std::move(name));
+    facts.push_back({.drivers = all_drivers(device), .name = std::move(name)});
   }
   if (options.json) return output.write(devices_json(devices));
   if (devices.empty()) {
@@ -113,7 +139,7 @@ Result<void> list_here(const ListOptions& options, Output& output) {
         "no USB device is plugged in here; `periprox list --emulated` shows what "
         "can be emulated\n");
   }
-  return output.write(device_table(devices, names));
+  return output.write(device_table(devices, facts));
 }
 
 }  // namespace

@@ -151,7 +151,6 @@ class Serving {
   }
 
   Result<void> start_plugged() {
-    if (!plugged_.wants_any()) return {};
     std::optional<Result<void>> started;
     plugged_.start([&started](Result<void> result) { started = std::move(result); });
     loop_.run_until([&] { return stopping_ || started; });

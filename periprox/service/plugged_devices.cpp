@@ -79,8 +79,8 @@ void PluggedDevices::open_present(const Started& done) {
   for (const auto& device : present) {
     if (!wants_all_) break;
     if (device.refusal) {
-      report(Event::Kind::Refused, Event::Level::Info, device.busid,
-             device.busid + " is left out: " + *device.refusal);
+      report_refusal(Event::Level::Info, device.busid,
+                     device.busid + " is left out: ", *device.refusal);
     } else {
       busids.push_back(device.busid);
     }
@@ -105,7 +105,7 @@ void PluggedDevices::open_all(const std::vector<std::string>& busids, const Star
       progress->result = std::move(result);
     }
     if (--progress->left > 0) return;
-    if (progress->result) watch();
+    if (progress->result && wants_any()) watch();
     done(std::move(progress->result));
   };
   for (const auto& busid : busids) open(busid, 0, one_done);
@@ -149,25 +149,26 @@ void PluggedDevices::added(const physical::DevicePresence& device) {
   if (!info || !is_wanted(*info)) return;
   const auto busid = device.busid;
   if (info->refusal) {
-    report(Event::Kind::Refused, Event::Level::Warning, busid,
-           busid + " is not exported: " + *info->refusal);
+    report_refusal(Event::Level::Warning, busid, busid + " is not exported: ", *info->refusal);
     return;
   }
   open(busid, kPermissionTries, [this, busid](const Result<void>& result) {
     if (result) {
+      refusals_.erase(busid);
       report(Event::Kind::Plugged, Event::Level::Info, busid,
              busid + " is plugged in and exported");
     } else {
-      report(Event::Kind::Refused, Event::Level::Warning, busid, result.error().text());
+      report_refusal(Event::Level::Warning, busid, "", result.error().text());
     }
   });
 }
 
-void PluggedDevices::removed(const physical::DevicePresence& /*device*/) {
+void PluggedDevices::removed(const physical::DevicePresence& device) {
+  refusals_.erase(device.busid);
   loop_.call_at(loop_.now() + kLookAgain, [self = self_] {
     if (*self == nullptr) return;
     (*self)->exports_.forget_gone();
-    for (const auto& device : physical::present_devices((*self)->paths_)) (*self)->added(device);
+    for (const auto& present : physical::present_devices((*self)->paths_)) (*self)->added(present);
   });
 }
 
@@ -184,6 +185,15 @@ bool PluggedDevices::is_handled(const std::string& busid) const {
   const auto entries = exports_.entries();
   return std::any_of(entries.begin(), entries.end(),
                      [&](const auto& entry) { return entry.address.busid == busid; });
+}
+
+/// Says why a device is not exported, once while it is plugged in: every device is looked at again
+/// whenever another one goes.
+void PluggedDevices::report_refusal(Event::Level level, const std::string& busid,
+                                    const std::string& what, const std::string& why) {
+  auto& known = refusals_[busid];
+  if (std::exchange(known, why) == why) return;
+  report(Event::Kind::Refused, level, busid, what + why);
 }
 
 void PluggedDevices::report(Event::Kind kind, Event::Level level, const std::string& busid,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,9 +41,9 @@ class PluggedDevices final {
   void want_all() { wants_all_ = true; }
   [[nodiscard]] bool wants_any() const { return wants_all_ || !wanted_.empty(); }
 
-  /// Gives back what an earlier process that was killed had taken, exports what is there now, and
-  /// watches from then on. `done` is called once: with an error when a device that was named is
-  /// there but cannot be exported, or when a name fits more than one.
+  /// Gives back what an earlier process that was killed had taken, also when nothing is wanted;
+  /// exports what is there now, and watches from then on. `done` is called once: with an error when
+  /// a device that was named is there but cannot be exported, or when a name fits more than one.
   using Started = std::function<void(Result<void>)>;
   void start(Started done);
 
@@ -55,6 +56,8 @@ class PluggedDevices final {
   void removed(const physical::DevicePresence& device);
   [[nodiscard]] bool is_wanted(const physical::DeviceInfo& device) const;
   [[nodiscard]] bool is_handled(const std::string& busid) const;
+  void report_refusal(Event::Level level, const std::string& busid, const std::string& what,
+                      const std::string& why);
   void report(Event::Kind kind, Event::Level level, const std::string& busid, std::string text);
 
   link::Loop& loop_;
@@ -64,7 +67,8 @@ class PluggedDevices final {
   physical::SystemPaths paths_;
   std::vector<physical::Locator> wanted_;
   bool wants_all_ = false;
-  std::vector<std::string> opening_;  // Bus ids.
+  std::vector<std::string> opening_;             // Bus ids.
+  std::map<std::string, std::string> refusals_;  // What was said of a bus id that is plugged in.
   std::unique_ptr<physical::Hotplug> hotplug_;
   // Given to callbacks that may come after this is gone.
   std::shared_ptr<PluggedDevices*> self_ = std::make_shared<PluggedDevices*>(this);

@@ -31,6 +31,12 @@ constexpr TimePoint kStampLater = TimePoint::min();
 /// What each isochronous packet adds: in memory, and as a descriptor in the reply.
 constexpr std::size_t kIsoPacketOverhead = sizeof(usb::IsoPacket) + sizeof(IsoDescriptor);
 
+/// More UNLINKs before their SUBMITs than any host sends.
+constexpr std::size_t kMaxHeldUnlinks = 256;
+
+/// True for the distance from one number of a wrapping counter to a later one.
+bool is_later(std::uint32_t distance) { return distance != 0 && distance < 0x8000'0000U; }
+
 bool outcome_is_cancel(Status status) {
   return status == Status::Cancelled || status == Status::Killed;
 }
@@ -110,10 +116,26 @@ void UsbipServer::written(std::size_t count) {
   in_call_ = false;
 }
 
-std::optional<TimePoint> UsbipServer::wake_at() const { return deadline_; }
+std::optional<TimePoint> UsbipServer::wake_at() const {
+  std::optional<TimePoint> first;
+  for (const auto& when : {deadline_, gone_until_, held_until_}) {
+    if (when && (!first || *when < *first)) first = when;
+  }
+  return first;
+}
 
 void UsbipServer::woken(TimePoint now) {
   in_call_ = true;
+  if (held_until_ == kStampLater) {
+    held_until_ = now + limits_.overtaken;
+  } else if (held_until_ && now >= *held_until_) {
+    answer_held_unlinks();
+  }
+  if (gone_until_ == kStampLater) {
+    gone_until_ = now + limits_.gone_linger;
+  } else if (gone_until_ && now >= *gone_until_) {
+    close();
+  }
   if (deadline_ == kStampLater) {
     deadline_ = now + limits_.starvation;
   } else if (deadline_ && now >= *deadline_) {
@@ -134,6 +156,9 @@ void UsbipServer::close() {
   if (state_ == State::Ending) return;
   state_ = State::Ending;
   deadline_.reset();
+  gone_until_.reset();
+  held_until_.reset();
+  held_unlinks_.clear();
   // incoming_ stays: the link may be reading into its payload at this moment.
   for (const auto slot : pending_.slots()) {
     // A completion may come at once and free the slot of another URB too.
@@ -336,6 +361,8 @@ void UsbipServer::submit() {
   if (is_iso && !in.refusal && check_iso_layout(urb->iso_packets, in.length)) {
     in.refusal = Status::InvalidArgument;
   }
+  take_held_unlinks(Seqnum(header.basic.seqnum), pending);
+  const bool unlinked = !pending.unlinks.empty();
   urb.push_sink(*this, *slot);
   if (in.refusal) {
     urb.complete(*in.refusal, 0);
@@ -343,10 +370,19 @@ void UsbipServer::submit() {
   }
   pending.handle = urb.handle();
   lease_->device().submit(std::move(urb));
+  if (!unlinked) return;
+  if (const auto still = pending_.find(Seqnum(header.basic.seqnum))) {
+    lease_->device().cancel(pending_[*still].handle);
+  }
 }
 
 void UsbipServer::unlink(const CmdUnlink& header) {
   const auto slot = pending_.find(Seqnum(header.unlink_seqnum));
+  if (!slot && is_ahead_of_its_target(header)) {
+    held_unlinks_.push_back({Seqnum(header.basic.seqnum), Seqnum(header.unlink_seqnum)});
+    if (!held_until_) held_until_ = kStampLater;
+    return;
+  }
   if (!slot) {
     // Done, and its RET_SUBMIT is queued already, or never seen.
     put_unlink_reply(Seqnum(header.basic.seqnum), 0);
@@ -356,6 +392,42 @@ void UsbipServer::unlink(const CmdUnlink& header) {
   pending.unlinks.push_back(Seqnum(header.basic.seqnum));
   ++unlinks_waiting_;
   if (pending.unlinks.size() == 1) lease_->device().cancel(pending.handle);
+}
+
+/// True when the SUBMIT of this UNLINK is still to come. vhci_tx sends all submits, then all
+/// unlinks; when both are queued by another CPU between the two, the unlink goes first. Its target
+/// is then newer than any SUBMIT seen, and older than the UNLINK itself: both numbers come from one
+/// counter. Answering now would let vhci give the URB back, and our later RET_SUBMIT would cost it
+/// the port.
+bool UsbipServer::is_ahead_of_its_target(const CmdUnlink& header) const {
+  if (!last_submit_) return false;
+  const std::uint32_t since_submit = header.unlink_seqnum - *last_submit_;
+  const std::uint32_t until_unlink = header.basic.seqnum - header.unlink_seqnum;
+  return is_later(since_submit) && is_later(until_unlink) && held_unlinks_.size() < kMaxHeldUnlinks;
+}
+
+/// Hands the URB that is being submitted the UNLINKs that overtook it, and answers those whose
+/// targets cannot come any more, because newer ones have.
+void UsbipServer::take_held_unlinks(Seqnum submitted, PendingUrb& pending) {
+  last_submit_ = submitted.value();
+  if (held_unlinks_.empty()) return;
+  std::erase_if(held_unlinks_, [&](const HeldUnlink& held) {
+    if (held.target == submitted) {
+      pending.unlinks.push_back(held.seqnum);
+      ++unlinks_waiting_;
+      return true;
+    }
+    if (is_later(held.target.value() - submitted.value())) return false;
+    put_unlink_reply(held.seqnum, 0);
+    return true;
+  });
+  if (held_unlinks_.empty()) held_until_.reset();
+}
+
+void UsbipServer::answer_held_unlinks() {
+  held_until_.reset();
+  for (const auto& held : held_unlinks_) put_unlink_reply(held.seqnum, 0);
+  held_unlinks_.clear();
 }
 
 void UsbipServer::on_completed(Urb urb, std::uint64_t cookie) {
@@ -426,9 +498,9 @@ void UsbipServer::malformed(std::string why) {
 }
 
 void UsbipServer::device_gone() {
-  // Everything pending was answered by the device; an URB that is only half here is not worth
-  // waiting for.
-  close();
+  // Everything pending was answered by the device. More may be on its way: the device refuses that,
+  // and the client is told, before the connection ends.
+  if (state_ != State::Ending) gone_until_ = kStampLater;
   changed();
 }
 

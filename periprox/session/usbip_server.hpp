@@ -35,6 +35,12 @@ struct ServerLimits {
   /// A submit that has waited at the ceiling this long while nothing moved is answered with
   /// -ENOMEM, so that an UNLINK behind it can be read.
   Duration starvation = std::chrono::seconds(2);
+  /// How long an UNLINK that came before its SUBMIT waits for that.
+  Duration overtaken = std::chrono::milliseconds(500);
+  /// How long a client whose device is gone is still answered: what it had sent by then, and what
+  /// it sends because of earlier answers, must not stay pending, for Linux's vhci_hcd gives it back
+  /// only with the device, whose removal may be waiting for a driver that waits for the URB.
+  Duration gone_linger = std::chrono::milliseconds(250);
 };
 
 /// Sans-IO USB/IP server session. One thread.
@@ -105,6 +111,9 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   void read_iso_descriptors();
   void submit();
   void unlink(const wire::usbip::CmdUnlink& header);
+  [[nodiscard]] bool is_ahead_of_its_target(const wire::usbip::CmdUnlink& header) const;
+  void take_held_unlinks(wire::usbip::Seqnum submitted, PendingUrb& pending);
+  void answer_held_unlinks();
   void on_completed(usb::Urb urb, std::uint64_t cookie) override;
   void put_reply(const PendingUrb& pending, usb::Urb urb);
   void put_unlink_reply(wire::usbip::Seqnum seqnum, std::int32_t status);
@@ -129,6 +138,15 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   State state_ = State::OpHeader;
   std::optional<Error> failure_;
   std::optional<TimePoint> deadline_;
+  /// An UNLINK that overtook the SUBMIT it is about.
+  struct HeldUnlink {
+    wire::usbip::Seqnum seqnum;
+    wire::usbip::Seqnum target;
+  };
+  std::vector<HeldUnlink> held_unlinks_;
+  std::optional<TimePoint> held_until_;       // When they are answered although no target came.
+  std::optional<std::uint32_t> last_submit_;  // Its seqnum.
+  std::optional<TimePoint> gone_until_;       // Set once the device is gone: when the session ends.
 
   Receiver receiver_{wire::usbip::kHeaderSize};
   Sender sender_;

@@ -206,6 +206,9 @@ TEST(UsbipServerEnd, AnswersAllWhenTheDeviceGoesThenFinishes) {
   const auto replies = peer.replies();
   ASSERT_THAT(replies, SizeIs(5));
   for (const auto& reply : replies) EXPECT_EQ(reply.status, -19);
+  peer.server.woken(kStart);
+  EXPECT_FALSE(peer.server.finished());
+  peer.server.woken(kStart + ServerLimits{}.gone_linger);
   EXPECT_TRUE(peer.server.finished());
   EXPECT_FALSE(peer.server.failure());
   EXPECT_GT(peer.waker.wakes, 0U);
@@ -227,6 +230,8 @@ TEST(UsbipServerEnd, FinishesWhenTheDeviceGoesInTheMiddleOfAnOut) {
   ServerPeer peer;
   peer.send(Bytes(cmd_out(1, pattern(1000))).first(500));
   peer.device.go_away();
+  peer.server.woken(kStart);
+  peer.server.woken(kStart + ServerLimits{}.gone_linger);
   EXPECT_TRUE(peer.server.finished());
 }
 

@@ -15,6 +15,7 @@ using ::testing::SizeIs;
 using usb::Status;
 
 constexpr std::int32_t kConnReset = -104;
+constexpr TimePoint kStart{};
 
 TEST(UsbipServerUnlink, OfAPendingUrbIsTheOnlyAnswer) {
   ServerPeer peer;
@@ -102,6 +103,7 @@ TEST(UsbipServerUnlink, OfAnUnlinkIsAnsweredWithZero) {
   peer.in(1, 64);
   peer.unlink(2, 1);
   peer.unlink(3, 2);
+  peer.in(4, 64);  // Until then 2 might be a SUBMIT that was overtaken.
   const auto reply = peer.reply();
   EXPECT_EQ(reply.seqnum, 3U);
   EXPECT_EQ(reply.status, 0);
@@ -214,6 +216,50 @@ TEST(UsbipServerUnlink, KeepsItsPromiseIn100000Races) {
   }
   EXPECT_EQ(peer.server.pending(), 0U);
   EXPECT_EQ(peer.device.submitted, 100'000U);
+}
+
+TEST(UsbipServerUnlink, ThatOvertakesItsSubmitWaitsForIt) {
+  ServerPeer peer;
+  peer.in(1, 64);
+  peer.unlink(12, 11);
+  EXPECT_THAT(peer.replies(), IsEmpty());
+  peer.in(11, 64);
+  const auto reply = peer.reply();
+  EXPECT_FALSE(reply.is_submit());
+  EXPECT_EQ(reply.seqnum, 12U);
+  EXPECT_EQ(reply.status, kConnReset);
+  EXPECT_EQ(peer.server.pending(), 1U);
+}
+
+TEST(UsbipServerUnlink, ThatOvertakesItsSubmitIsAnsweredWhenANewerOneComes) {
+  ServerPeer peer;
+  peer.in(1, 64);
+  peer.unlink(12, 11);
+  peer.in(13, 64);
+  const auto reply = peer.reply();
+  EXPECT_EQ(reply.seqnum, 12U);
+  EXPECT_EQ(reply.status, 0);
+  EXPECT_EQ(peer.server.wake_at(), std::nullopt);
+}
+
+TEST(UsbipServerUnlink, ThatOvertakesItsSubmitIsAnsweredInTheEnd) {
+  ServerPeer peer;
+  peer.in(1, 64);
+  peer.unlink(12, 11);
+  ASSERT_EQ(peer.server.wake_at(), TimePoint::min());
+  peer.server.woken(kStart);
+  EXPECT_THAT(peer.replies(), IsEmpty());
+  peer.server.woken(kStart + std::chrono::milliseconds(500));
+  const auto reply = peer.reply();
+  EXPECT_EQ(reply.seqnum, 12U);
+  EXPECT_EQ(reply.status, 0);
+}
+
+TEST(UsbipServerUnlink, OfATargetNewerThanItselfIsAnsweredAtOnce) {
+  ServerPeer peer;
+  peer.in(1, 64);
+  peer.unlink(2, 999);
+  EXPECT_EQ(peer.reply().status, 0);
 }
 
 }  // namespace

@@ -62,6 +62,8 @@ TEST(UsbipWire, TellsTheClientWhenTheDeviceGoes) {
   both.wire.settle();
   ASSERT_EQ(both.done.outcomes.size(), 1U);
   EXPECT_EQ(both.done.outcomes[0].status, Status::DeviceGone);
+  both.server.woken(TimePoint{});
+  both.server.woken(TimePoint{} + ServerLimits{}.gone_linger);
   EXPECT_TRUE(both.server.finished());
   both.client.receive_ended(std::nullopt);
   EXPECT_TRUE(gone);

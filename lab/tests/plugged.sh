@@ -58,7 +58,7 @@ serve_refused() { # DEVICE...
 
 for module in xhci_pci usb-storage sd_mod ext4 usbhid hid-generic evdev usbtest libcomposite \
     usb_f_hid "dummy_hcd num=2"; do
-    must modprobe $module # split
+    must modprobe $module
 done
 
 storage_is_bound() { STORAGE=$(busid_of 46f4 0001) && is_bound_to "$STORAGE:1.0" usb-storage; }

@@ -16,10 +16,6 @@
 namespace periprox::app {
 namespace {
 
-std::string ids(std::uint16_t vendor, std::uint16_t product) {
-  return usb::hex_text(vendor, 4).substr(2) + ":" + usb::hex_text(product, 4).substr(2);
-}
-
 std::string class_words(const usb::ClassCode& code) {
   const auto name = usb::class_name(code.code);
   std::string words = name.empty() ? "class " + usb::hex_text(code.code) : std::string(name);
@@ -76,7 +72,7 @@ std::string device_table(const std::vector<session::ListedDevice>& devices,
     const auto& record = devices[i].record;
     const auto speed = usb::speed_from_code(record.speed);
     std::vector<std::string> cells{std::string(wire::usbip::name_in(record.busid).value_or("")),
-                                   ids(record.idVendor, record.idProduct),
+                                   usb::ids_text(record.idVendor, record.idProduct),
                                    speed ? std::string(usb::speed_name(*speed)) : "unknown",
                                    all_classes(devices[i])};
     if (i < facts.size()) cells.insert(cells.end(), {facts[i].drivers, facts[i].name});

@@ -178,9 +178,8 @@ class Serving {
   static std::string device_line(const service::ExportTable::Entry& entry) {
     const auto& model = *entry.model;
     std::string line = entry.address.busid + "  " +
-                       usb::hex_text(model.descriptor().idVendor, 4).substr(2) + ":" +
-                       usb::hex_text(model.descriptor().idProduct, 4).substr(2) + "  " +
-                       std::string(usb::speed_name(model.speed())) + " speed";
+                       usb::ids_text(model.descriptor().idVendor, model.descriptor().idProduct) +
+                       "  " + std::string(usb::speed_name(model.speed())) + " speed";
     for (const auto* name : {&model.manufacturer, &model.product}) {
       if (!name->empty()) line += "  " + service::printable(*name);
     }

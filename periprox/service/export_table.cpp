@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "periprox/service/printable.hpp"
+#include "periprox/usb/hex_text.hpp"
 
 namespace periprox::service {
 
@@ -27,18 +28,6 @@ DeviceAddress made_up_address(std::uint16_t busnum, std::uint16_t devnum) {
           .busid = busid,
           .busnum = busnum,
           .devnum = devnum};
-}
-
-/// "08f7:0002", as lsusb and usbip write it.
-std::string ids(const usb::DeviceModel& model) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint16_t id :
-       {std::uint16_t{model.descriptor().idVendor}, std::uint16_t{model.descriptor().idProduct}}) {
-    if (!text.empty()) text += ':';
-    for (int shift = 12; shift >= 0; shift -= 4) text += kDigits[(id >> shift) & 0xf];
-  }
-  return text;
 }
 
 }  // namespace
@@ -191,7 +180,10 @@ void ExportTable::claim(std::string_view busid, std::string_view peer,
   exported.holder = event.peer.empty() ? "unknown" : event.peer;
   event.kind = Event::Kind::Imported;
   event.level = Event::Level::Info;
-  event.text = event.busid + " (" + ids(exported.model()) + ") is used by " + exported.holder;
+  event.text = event.busid + " (" +
+               usb::ids_text(exported.model().descriptor().idVendor,
+                             exported.model().descriptor().idProduct) +
+               ") is used by " + exported.holder;
   events_(event);
   done(session::Lease(exported, exported.address, [this, &exported] { release(exported); }));
 }

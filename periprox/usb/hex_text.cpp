@@ -27,6 +27,10 @@ std::optional<unsigned> digit_value(char digit) {
 
 std::string hex_text(std::uint32_t value, int digits) { return "0x" + digits_of(value, digits); }
 
+std::string ids_text(std::uint16_t vendor, std::uint16_t product) {
+  return hex_text(vendor, 4).substr(2) + ":" + hex_text(product, 4).substr(2);
+}
+
 std::string hex_bytes(Bytes bytes) {
   std::string text;
   text.reserve(bytes.size() * 3);

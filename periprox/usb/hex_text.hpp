@@ -14,6 +14,8 @@ namespace periprox::usb {
 
 /// `value` as "0x" and `digits` or more hexadecimal digits.
 [[nodiscard]] std::string hex_text(std::uint32_t value, int digits = 2);
+/// "08f7:0002": vendor and product as lsusb and usbip write them.
+[[nodiscard]] std::string ids_text(std::uint16_t vendor, std::uint16_t product);
 /// "05 24 06": the bytes in hexadecimal, a space between them.
 [[nodiscard]] std::string hex_bytes(Bytes bytes);
 /// The reverse of hex_bytes(): pairs of digits, with or without spaces between them; empty for

@@ -1,0 +1,119 @@
+#include "periprox/stage/capture_buffer.hpp"
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+namespace periprox::stage {
+
+CaptureBuffer::CaptureBuffer(std::size_t capacity)
+    : capacity_(capacity), ring_(std::make_unique_for_overwrite<std::byte[]>(capacity)) {
+  if (!std::has_single_bit(capacity)) std::abort();
+}
+
+CaptureSource& CaptureBuffer::add_interface(const wire::pcapng::InterfaceInfo& interface) {
+  const std::lock_guard lock(mutex_);
+  auto& source = sources_.emplace_back();
+  source.interface_id = static_cast<std::uint32_t>(sources_.size() - 1);
+  const auto block = wire::pcapng::encode_interface(interface);
+  heads_.insert(heads_.end(), block.begin(), block.end());
+  return source;
+}
+
+void CaptureBuffer::add_head(Bytes blocks) {
+  const std::lock_guard lock(mutex_);
+  heads_.insert(heads_.end(), blocks.begin(), blocks.end());
+}
+
+MutableBytes CaptureBuffer::reserve(std::size_t size) {
+  reserved_from_ = written_.load(std::memory_order_relaxed);
+  const std::size_t place = reserved_from_ & (capacity_ - 1);
+  // A block never wraps: what is left before the end is skipped, and says so by a type of 0.
+  const std::size_t skipped = size > capacity_ - place ? capacity_ - place : 0;
+  if (reserved_from_ + skipped + size > read_seen_ + capacity_) {
+    read_seen_ = read_.load(std::memory_order_acquire);
+    if (reserved_from_ + skipped + size > read_seen_ + capacity_) return {};
+  }
+  if (skipped != 0) {
+    constexpr le32 kSkip(0);
+    std::memcpy(ring_.get() + place, &kSkip, sizeof(kSkip));
+  }
+  reserved_to_ = reserved_from_ + skipped + size;
+  return {ring_.get() + ((reserved_from_ + skipped) & (capacity_ - 1)), size};
+}
+
+void CaptureBuffer::commit() {
+  written_.store(reserved_to_, std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_seq_cst) != 0) {
+    asleep_.store(0);
+    asleep_.notify_one();
+  }
+}
+
+void CaptureBuffer::stop() {
+  stopped_.store(true, std::memory_order_seq_cst);
+  asleep_.store(0);
+  asleep_.notify_one();
+}
+
+bool CaptureBuffer::has_unread() const {
+  return written_.load(std::memory_order_seq_cst) != read_.load(std::memory_order_relaxed);
+}
+
+bool CaptureBuffer::wait() {
+  while (!has_unread()) {
+    if (stopped()) return has_unread();
+    asleep_.store(1, std::memory_order_seq_cst);
+    if (has_unread() || stopped()) {
+      asleep_.store(0);
+      continue;
+    }
+    asleep_.wait(1);
+  }
+  return true;
+}
+
+Bytes CaptureBuffer::front() {
+  const auto written = written_.load(std::memory_order_acquire);
+  auto read = read_.load(std::memory_order_relaxed);
+  const auto block_at = [this](std::uint64_t position) {
+    return read_as<wire::pcapng::BlockHead>(
+               Bytes(ring_.get() + (position & (capacity_ - 1)), sizeof(wire::pcapng::BlockHead)))
+        .value();
+  };
+  const auto is_skip = [this](std::uint64_t position) {
+    const Bytes place(ring_.get() + (position & (capacity_ - 1)), sizeof(le32));
+    return read_as<le32>(place).value() == 0;
+  };
+  if (read != written && is_skip(read)) {
+    read += capacity_ - (read & (capacity_ - 1));
+    read_.store(read, std::memory_order_release);
+  }
+  std::uint64_t end = read;
+  while (end != written && (end == read || (end & (capacity_ - 1)) != 0) && !is_skip(end))
+    end += block_at(end).total_length;
+  return {ring_.get() + (read & (capacity_ - 1)), static_cast<std::size_t>(end - read)};
+}
+
+void CaptureBuffer::consume(std::size_t size) {
+  read_.store(read_.load(std::memory_order_relaxed) + size, std::memory_order_release);
+}
+
+std::vector<std::byte> CaptureBuffer::heads(std::size_t offset) const {
+  const std::lock_guard lock(mutex_);
+  if (offset >= heads_.size()) return {};
+  return {heads_.begin() + static_cast<std::ptrdiff_t>(offset), heads_.end()};
+}
+
+std::vector<std::byte> CaptureBuffer::statistics(std::uint64_t time) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::byte> blocks;
+  for (const auto& source : sources_) {
+    const auto block =
+        wire::pcapng::encode_statistics(source.interface_id, time, source.received, source.dropped);
+    blocks.insert(blocks.end(), block.begin(), block.end());
+  }
+  return blocks;
+}
+
+}  // namespace periprox::stage

@@ -1,0 +1,66 @@
+// The thread that writes a capture, so that no URB ever waits for a disk.
+//
+// It sleeps while there is nothing to write, takes what came in batches, and begins a new file
+// when one is full. Of a row of files, FILE is always the newest; the one before it is FILE.1, and
+// so on (the number stands before the extension).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "periprox/base/result.hpp"
+#include "periprox/stage/capture_buffer.hpp"
+#include "periprox/stage/capture_output.hpp"
+
+namespace periprox::stage {
+
+struct CaptureFileOptions {
+  std::string path;  ///< "-" for standard output; ".zst" at its end compresses.
+  std::uint64_t file_size =
+      0;  ///< Bytes (before compression) after which a new file begins; 0 = never.
+  std::uint32_t files = 2;  ///< How many of a row are kept.
+};
+
+/// Owns the buffer that captures go into, and the thread that empties it.
+class CaptureFile final {
+ public:
+  /// Opens the file. `failed` is told, once and on the writer's thread, when it cannot be written
+  /// any more; capturing goes on into the void.
+  static Result<std::unique_ptr<CaptureFile>> open(CaptureFileOptions options,
+                                                   std::function<void(Error)> failed);
+  /// Writes what is left. Waits at most two seconds for a reader that does not read.
+  ~CaptureFile();
+  CaptureFile(const CaptureFile&) = delete;
+  CaptureFile& operator=(const CaptureFile&) = delete;
+
+  [[nodiscard]] CaptureBuffer& buffer() { return buffer_; }
+
+ private:
+  CaptureFile(CaptureFileOptions options, std::function<void(Error)> failed);
+  void run();
+  Result<void> write_new_heads();
+  Result<void> write_blocks(Bytes blocks);
+  Result<void> begin_next_file();
+  Result<void> write(Bytes bytes);
+
+  const CaptureFileOptions options_;
+  std::function<void(Error)> failed_;
+  CaptureBuffer buffer_;
+  std::atomic<bool> give_up_{false};
+  std::atomic<bool> ended_{false};
+  std::unique_ptr<CaptureOutput> output_;
+  std::size_t heads_written_ = 0;
+  std::uint64_t file_bytes_ = 0;
+  bool has_blocks_ = false;  // Of this file: packets.
+  std::thread thread_;
+};
+
+/// The path of an older file of a row: ("a/b.pcapng", 1) is "a/b.1.pcapng".
+[[nodiscard]] std::string older_path(const std::string& path, std::uint32_t age);
+
+}  // namespace periprox::stage

@@ -1,0 +1,122 @@
+#include "periprox/stage/capture_stage.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "periprox/stage/known_exchanges.hpp"
+
+namespace periprox::stage {
+namespace {
+
+/// Notes that wait for their URB; more than any host has under way and cancels at once.
+constexpr std::size_t kMostNotes = 4096;
+
+std::uint64_t bits_per_second(usb::Speed speed) {
+  switch (speed) {
+    case usb::Speed::Low:
+      return 1'500'000;
+    case usb::Speed::Full:
+      return 12'000'000;
+    case usb::Speed::High:
+    case usb::Speed::Wireless:
+      return 480'000'000;
+    case usb::Speed::Super:
+      return 5'000'000'000;
+    case usb::Speed::SuperPlus:
+      return 10'000'000'000;
+  }
+  return 0;
+}
+
+}  // namespace
+
+CaptureStage::CaptureStage(std::shared_ptr<usb::Device> device, CaptureBuffer& buffer,
+                           CaptureOptions options, CalendarClock clock)
+    : device_(std::move(device)),
+      buffer_(buffer),
+      options_(std::move(options)),
+      clock_(clock),
+      source_(buffer.add_interface({.name = options_.name,
+                                    .description = options_.description,
+                                    .bits_per_second = bits_per_second(model().speed())})) {
+  record_what_is_known();
+}
+
+CaptureStage::~CaptureStage() {
+  // What is pending comes back through this stage.
+  device_.reset();
+}
+
+void CaptureStage::note(usb::UrbHandle urb, std::string text) {
+  if (urb_notes_.size() < kMostNotes) urb_notes_.emplace_back(urb, std::move(text));
+}
+
+void CaptureStage::note(std::string text) {
+  if (comments_.size() < kMostNotes) comments_.push_back(std::move(text));
+}
+
+void CaptureStage::submit(usb::Urb urb) {
+  const auto id = ++last_id_;
+  record(*urb, Event::Submit, id);
+  urb.push_sink(*this, id);
+  device_->submit(std::move(urb));
+}
+
+void CaptureStage::cancel(usb::UrbHandle urb) {
+  note(urb, "PeriProx: the host asked to cancel this URB");
+  device_->cancel(urb);
+}
+
+void CaptureStage::on_completed(usb::Urb urb, std::uint64_t id) {
+  if (!urb_notes_.empty()) take_notes(urb.handle());
+  record(*urb, Event::Complete, id);
+  urb.complete();
+}
+
+void CaptureStage::take_notes(usb::UrbHandle urb) {
+  const auto is_other = [urb](const auto& note) { return note.first != urb; };
+  const auto mine = std::stable_partition(urb_notes_.begin(), urb_notes_.end(), is_other);
+  for (auto note = mine; note != urb_notes_.end(); ++note)
+    comments_.push_back(std::move(note->second));
+  urb_notes_.erase(mine, urb_notes_.end());
+}
+
+void CaptureStage::record(const usb::UrbData& urb, Event event, std::uint64_t id) {
+  source_.received.fetch_add(1, std::memory_order_relaxed);
+  const RecordBlock block(
+      urb, event, {.id = id, .time = clock_.now(), .bus = options_.bus, .device = options_.device},
+      {.interface_id = source_.interface_id,
+       .snap_length = options_.snap_length,
+       .dropped = dropped_,
+       .comments = comments_});
+  const auto room = buffer_.reserve(block.size());
+  if (room.empty()) {
+    ++dropped_;
+    source_.dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  block.write(room);
+  buffer_.commit();
+  dropped_ = 0;
+  if (!comments_.empty()) comments_.clear();
+}
+
+void CaptureStage::record_what_is_known() {
+  const std::vector<std::string> comments{std::string(kSynthesised)};
+  std::vector<std::byte> blocks;
+  for (const auto& exchange : known_exchanges(device_->model())) {
+    const auto id = ++last_id_;
+    for (const auto event : {Event::Submit, Event::Complete}) {
+      const RecordBlock block(
+          *exchange, event,
+          {.id = id, .time = clock_.now(), .bus = options_.bus, .device = options_.device},
+          {.interface_id = source_.interface_id, .comments = comments});
+      const auto place = blocks.size();
+      blocks.resize(place + block.size());
+      block.write(MutableBytes(blocks).subspan(place));
+    }
+  }
+  buffer_.add_head(blocks);
+}
+
+}  // namespace periprox::stage

@@ -21,16 +21,20 @@ _periprox() {
 			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:///' -- "$cur")
 			return
 			;;
-		--timeout | --setting | --count) return ;;
+		--capture)
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
+		--timeout | --setting | --count | --snaplen | --capture-size | --capture-files) return ;;
 	esac
-	local words
+	local words stages='--capture --snaplen --capture-size --capture-files'
 	case $verb in
 		'') words='serve list show transfer --help --version' ;;
-		serve) words="all --listen --yes --json --quiet --verbose --help" ;;
+		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;
 		list) words='--emulated --json --help usbip:// usbip+unix:///' ;;
-		show) words='--timeout --json --help' ;;
+		show) words="--timeout --json --help $stages" ;;
 		transfer)
-			words='--timeout --setting --hex --json --help'
+			words="--timeout --setting --hex --json --help $stages"
 			case $kind in
 				'') words+=' control in out' ;;
 				in) words+=' --count' ;;

@@ -24,6 +24,10 @@ complete -c periprox -n '__fish_seen_subcommand_from serve' -l verbose -d 'Print
 complete -c periprox -n '__fish_seen_subcommand_from list' -l emulated -d 'What can be emulated'
 complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:///' -d Server
 complete -c periprox -n "__fish_seen_subcommand_from $verbs" -l json -d 'Prints JSON'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture -r -F -d 'Writes all traffic to a file'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l snaplen -x -d 'Most bytes of data kept of a transfer'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-size -x -d 'Begins a new file after that size'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-files -x -d 'How many files are kept'
 complete -c periprox -n '__fish_seen_subcommand_from show transfer' -l timeout -x -d Seconds
 complete -c periprox -n "__fish_seen_subcommand_from serve show transfer; and not __fish_seen_subcommand_from $kinds" -a '(__periprox_devices)' -d Device
 

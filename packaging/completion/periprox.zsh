@@ -9,8 +9,16 @@ _periprox_devices() {
   compadd -S '' -- usbip:// usbip+unix:///
 }
 
+# Of every verb that moves URBs.
+_periprox_stages=(
+  '--capture[writes all traffic to a file]:file:_files'
+  '--snaplen[most bytes of data kept of each transfer]:bytes:'
+  '--capture-size[begins a new file after that size]:size:'
+  '--capture-files[how many of these files are kept]:number:'
+)
+
 _periprox_transfer() {
-  _arguments -C \
+  _arguments -C $_periprox_stages \
     '--timeout[how long each transfer may take]:seconds:' \
     '*--setting[selects an alternate setting first]:INTERFACE\:ALTERNATE:' \
     '--hex[prints data in hexadecimal]' \
@@ -34,7 +42,7 @@ _periprox() {
   [[ $state == argument ]] || return
   case $words[1] in
     serve)
-      _arguments \
+      _arguments $_periprox_stages \
         '*--listen[where to listen]:address:(tcp\:// unix\:///)' \
         '--yes[means all devices]' \
         '--json[prints what happens as lines of JSON]' \
@@ -51,7 +59,7 @@ _periprox() {
         '(--emulated)1:server:(usbip\:// usbip+unix\:///)'
       ;;
     show)
-      _arguments \
+      _arguments $_periprox_stages \
         '--timeout[how long to wait for each string]:seconds:' \
         '--json[prints JSON]' \
         '(- *)'{-h,--help}'[prints help]' \

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "periprox/app/arguments.hpp"
+#include "periprox/app/stage_arguments.hpp"
 #include "periprox/service/printable.hpp"
 
 namespace periprox::app {
@@ -113,6 +114,7 @@ class Grammar {
         ->type_name("ADDRESS")
         ->take_all()
         ->allow_extra_args(false);
+    add_stage_options(*serve, words.serve.stages);
     serve->add_flag("--yes", words.serve.yes,
                     "With 'all': takes every device from this machine, keyboards too");
     serve->add_flag("--json", words.serve.json, "Prints what happens as lines of JSON");
@@ -134,6 +136,7 @@ class Grammar {
     show = app.add_subcommand("show", "Shows every descriptor of a device, decoded");
     show->footer(std::string(kDevices) + "\n" + std::string(kShowExamples));
     show->add_option("DEVICE", words.show.device, "The device")->required();
+    add_stage_options(*show, words.show.stages);
     add_timeout(*show);
     show->add_flag("--json", words.show.json, "Prints JSON");
   }
@@ -144,6 +147,7 @@ class Grammar {
     transfer->footer(std::string(kDevices) + "\n" + std::string(kTransferExamples));
     transfer->require_subcommand(1);
     transfer->add_option("DEVICE", words.transfer.device, "The device")->required();
+    add_stage_options(*transfer, words.transfer.stages);
     add_timeout(*transfer);
     transfer
         ->add_option("--setting", words.settings,

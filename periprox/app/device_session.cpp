@@ -6,13 +6,15 @@
 #include <optional>
 #include <utility>
 
+#include "periprox/app/output.hpp"
 #include "periprox/link/loop.hpp"
 #include "periprox/service/opener.hpp"
+#include "periprox/service/stages.hpp"
 
 namespace periprox::app {
 
 struct DeviceSession::Parts {
-  Parts() : signals(loop.io(), SIGINT, SIGTERM), opener(loop) {
+  Parts() : signals(loop.io(), SIGINT, SIGTERM) {
     signals.async_wait([this](const std::error_code& error, int) {
       if (error) return;
       interrupted = true;
@@ -22,16 +24,20 @@ struct DeviceSession::Parts {
 
   link::Loop loop;
   asio::signal_set signals;
-  service::Opener opener;
+  std::optional<service::Opener> opener;
   service::OpenedDevice opened;
   std::optional<host::Blocking> host;
   bool interrupted = false;
 };
 
-Result<DeviceSession> DeviceSession::open(const std::string& locator) {
+Result<DeviceSession> DeviceSession::open(const std::string& locator,
+                                          const service::StageOptions& stage_options) {
   auto parts = std::make_unique<Parts>();
+  auto stages = service::Stages::create(stage_options, parts->loop, print_advice);
+  if (!stages) return forward_error(stages);
+  parts->opener.emplace(parts->loop, service::Opener::Advise{}, std::move(*stages));
   std::optional<Result<service::OpenedDevice>> opened;
-  parts->opener.open(locator, [&](auto result) { opened = std::move(result); });
+  parts->opener->open(locator, [&](auto result) { opened = std::move(result); });
   parts->loop.run_until([&] { return opened.has_value() || parts->interrupted; });
   if (!opened) {
     return fail(Error::Kind::Failed, "cannot open '" + locator + "'", "it was interrupted");

@@ -6,14 +6,17 @@
 
 #include "periprox/base/result.hpp"
 #include "periprox/host/blocking.hpp"
+#include "periprox/service/stage_options.hpp"
 
 namespace periprox::app {
 
 /// An opened device and the loop it lives on. SIGINT and SIGTERM interrupt its transfers.
 class DeviceSession final {
  public:
-  /// Opens the device that the locator names and waits for it; Failed when a signal comes first.
-  [[nodiscard]] static Result<DeviceSession> open(const std::string& locator);
+  /// Opens the device that the locator names, with stages in front of it, and waits for it; Failed
+  /// when a signal comes first.
+  [[nodiscard]] static Result<DeviceSession> open(const std::string& locator,
+                                                  const service::StageOptions& stages);
   DeviceSession(DeviceSession&&) noexcept;
   ~DeviceSession();
 

@@ -21,6 +21,21 @@ struct Run {
   }
 };
 
+/// Standard output, unless a capture is written to it.
+int results_descriptor(const Result<app::Command>& command) {
+  const auto* options = command ? std::get_if<app::Options>(&*command) : nullptr;
+  const bool is_taken = options != nullptr && std::visit(
+                                                  [](const auto& verb) {
+                                                    if constexpr (requires { verb.stages; }) {
+                                                      return verb.stages.takes_standard_output();
+                                                    } else {
+                                                      return false;
+                                                    }
+                                                  },
+                                                  *options);
+  return is_taken ? STDERR_FILENO : STDOUT_FILENO;
+}
+
 bool wants_json(const app::Options& options) {
   return std::visit([](const auto& verb) { return verb.json; }, options);
 }
@@ -30,9 +45,8 @@ bool wants_json(const app::Options& options) {
 int main(int argc, char** argv) {
   // A reader that goes away (| head) is noticed where the output is written.
   std::signal(SIGPIPE, SIG_IGN);
-  app::Output output(STDOUT_FILENO);
-
   auto command = app::parse_command_line(argc, argv);
+  app::Output output(results_descriptor(command));
   bool json = false;
   Result<void> done;
   if (!command) {

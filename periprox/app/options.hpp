@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "periprox/base/clock.hpp"
+#include "periprox/service/stage_options.hpp"
 #include "periprox/usb/endpoint_address.hpp"
 #include "periprox/usb/setup_packet.hpp"
 
@@ -20,6 +21,7 @@ struct ServeOptions {
   std::vector<std::string> devices;  ///< Locators, or "all".
   std::vector<std::string> listen;   ///< Addresses, as typed.
   bool yes = false;                  ///< "all" is meant.
+  service::StageOptions stages;
   bool json = false;
   bool quiet = false;
   bool verbose = false;
@@ -33,6 +35,7 @@ struct ListOptions {
 
 struct ShowOptions {
   std::string device;
+  service::StageOptions stages;
   Duration timeout = std::chrono::seconds(5);
   bool json = false;
 };
@@ -52,6 +55,7 @@ struct OutTransfer {
 
 struct TransferOptions {
   std::string device;
+  service::StageOptions stages;
   std::variant<ControlTransfer, InTransfer, OutTransfer> transfer;
   /// Interfaces and the alternate settings to select first.
   std::vector<std::pair<std::uint8_t, std::uint8_t>> settings;

@@ -49,6 +49,10 @@ void print_error(const Error& error, bool json) {
   static_cast<void>(Output(STDERR_FILENO).write(text));
 }
 
+void print_advice(std::string_view advice) {
+  static_cast<void>(Output(STDERR_FILENO).write("periprox: " + std::string(advice) + '\n'));
+}
+
 int exit_code(const Error& error) { return error.kind == Error::Kind::Usage ? 2 : 1; }
 
 }  // namespace periprox::app

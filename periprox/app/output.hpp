@@ -33,6 +33,9 @@ class Output final {
 /// Prints an error to standard error: what failed, why, what to try; or as a line of JSON.
 void print_error(const Error& error, bool json);
 
+/// Prints a line of advice to standard error.
+void print_advice(std::string_view advice);
+
 /// The exit code for an error: 2 for wrong usage, else 1.
 [[nodiscard]] int exit_code(const Error& error);
 

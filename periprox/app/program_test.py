@@ -395,6 +395,84 @@ class Transferring(Case):
         self.assertEqual((process.returncode, error), (0, b""))
 
 
+def tshark(file, *arguments):
+    program = shutil.which("tshark")
+    assert program, "the Debian package tshark is missing"
+    done = subprocess.run([program, "-r", file, *arguments], capture_output=True, timeout=PATIENCE, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+class Capturing(Case):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = os.path.join(folder.name, "trace.pcapng")
+
+    def assert_well_formed(self, file):
+        self.assertEqual(tshark(file, "-Y", "_ws.malformed || _ws.expert.severity >= 0x600000"), [])
+
+    def test_tshark_decodes_a_served_device_and_its_session(self):
+        with Server("emulated:go_temp?celsius=21.5&period_ms=5", "emulated:zero",
+                    options=["--capture", self.file]) as server:
+            self.assert_done(run("transfer", server.url("1-1"), "in", "0x81", "8", "--count", "5"))
+            self.assert_done(run("transfer", server.url("1-2"), "out", "0x01", stdin=bytes(100000)))
+            self.assertEqual(server.stop()[0], 0)
+        self.assert_well_formed(self.file)
+        fields = ["-T", "fields", "-e", "frame.interface_name", "-e", "usb.transfer_type", "-e", "usb.endpoint_address",
+                  "-e", "usbhid.data", "-e", "usb.data_len"]
+        reports = [line for line in tshark(self.file, "-Y", "usb.urb_type == 'C' && usb.transfer_type == 1", *fields)]
+        self.assertGreaterEqual(len(reports), 5)
+        # The interface's class came from the descriptors at the start: it is HID data for Wireshark.
+        self.assertRegex(reports[0], r"^emulated:go_temp\S*\t0x01\t0x81\t01..c00a00000000\t8$")
+        written = tshark(self.file, "-Y", "usb.urb_type == 'S' && usb.transfer_type == 3", *fields)
+        self.assertEqual(sum(int(line.split("\t")[-1]) for line in written), 100000)
+        comments = tshark(self.file, "-T", "fields", "-e", "frame.comment")
+        self.assertTrue(any("used by 127.0.0.1" in line for line in comments))
+        self.assertTrue(any("no longer uses it" in line for line in comments))
+
+    def test_a_device_that_is_only_shown(self):
+        self.assert_done(run("show", "emulated:zero", "--capture", self.file))
+        self.assert_well_formed(self.file)
+        descriptors = tshark(self.file, "-Y", "usb.bDescriptorType == 5", "-T", "fields", "-e", "usb.bEndpointAddress")
+        self.assertIn("0x82", ",".join(descriptors))
+
+    def test_a_pipe_into_tshark(self):
+        with subprocess.Popen([PROGRAM, "transfer", "emulated:zero", "in", "0x81", "1000", "--hex", "--capture", "-"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            seen = subprocess.run(["tshark", "-l", "-i", "-"], stdin=process.stdout, capture_output=True, timeout=PATIENCE)
+            process.stdout.close()
+            self.assertEqual(len(bytes.fromhex(process.stderr.read().decode())), 1000)
+        self.assertIn(b"URB_BULK in", seen.stdout)
+
+    def test_compressed_and_cut(self):
+        file = self.file + ".zst"
+        self.assert_done(run("transfer", "emulated:zero", "in", "0x81", "100000", "--capture", file, "--snaplen", "16"))
+        self.assertLess(os.path.getsize(file), 2000)
+        lengths = tshark(file, "-Y", "usb.transfer_type == 3 && usb.urb_type == 'C'", "-T", "fields",
+                         "-e", "frame.cap_len", "-e", "frame.len")
+        self.assertEqual(lengths, ["80\t100064"])
+
+    def test_a_row_of_files(self):
+        self.assert_done(run("transfer", "emulated:zero", "in", "0x81", "512", "--count", "2000", "--capture", self.file,
+                             "--capture-size", "256K", "--capture-files", "3"))
+        names = sorted(os.listdir(os.path.dirname(self.file)))
+        self.assertEqual(names, ["trace.1.pcapng", "trace.2.pcapng", "trace.pcapng"])
+        for name in names:
+            file = os.path.join(os.path.dirname(self.file), name)
+            self.assert_well_formed(file)
+            self.assertIn("SET CONFIGURATION", "".join(tshark(file, "-c", "20")))
+
+    def test_files_that_cannot_be_written(self):
+        transfer = ["transfer", "emulated:zero", "in", "0x81", "4"]
+        self.assert_fails(run(*transfer, "--capture", "/nowhere/trace"), 1, "/nowhere/trace", "No such file")
+        full = run(*transfer, "--capture", "/dev/full")
+        self.assertEqual((full.returncode, full.stdout), (0, bytes(4)))
+        self.assertIn(b"No space left on device", full.stderr)
+        self.assert_fails(run(*transfer, "--capture-size", "1M"), 2, "--capture")
+        self.assert_fails(run(*transfer, "--capture", "x", "--capture-size", "1K"), 2, "--capture-size")
+
+
 class CommandLine(Case):
     def test_wrong_usage_exits_with_2_and_points_to_help(self):
         self.assert_fails(run(), 2, "no verb", "try: ")

@@ -17,6 +17,7 @@
 #include "periprox/service/plugged_devices.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/service/server.hpp"
+#include "periprox/service/stages.hpp"
 #include "periprox/usb/hex_text.hpp"
 #include "periprox/wire/usbip.hpp"
 
@@ -51,16 +52,20 @@ bool is_local(const link::Address& address) {
 /// One run of the verb.
 class Serving {
  public:
-  Serving(const ServeOptions& options, Output& output)
+  Serving(const ServeOptions& options, Output& output, link::Loop& loop,
+          std::shared_ptr<service::Stages> stages)
       : options_(options),
         output_(output),
+        loop_(loop),
         signals_(loop_.io(), SIGINT, SIGTERM),
-        opener_(loop_,
-                [this](std::string_view advice) {
-                  on_event({.kind = service::Event::Kind::Advice,
-                            .level = service::Event::Level::Warning,
-                            .text = std::string(advice)});
-                }),
+        opener_(
+            loop_,
+            [this](std::string_view advice) {
+              on_event({.kind = service::Event::Kind::Advice,
+                        .level = service::Event::Level::Warning,
+                        .text = std::string(advice)});
+            },
+            std::move(stages)),
         exports_([this](const service::Event& event) { on_event(event); }),
         server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
         plugged_(loop_, opener_, exports_,
@@ -202,7 +207,7 @@ class Serving {
 
   const ServeOptions& options_;
   Output& output_;
-  link::Loop loop_;
+  link::Loop& loop_;
   asio::signal_set signals_;
   bool stopping_ = false;
   service::Opener opener_;
@@ -216,7 +221,10 @@ class Serving {
 Result<void> serve(const ServeOptions& options, Output& output) {
   start_log(least_level(options));
   raise_descriptor_limit();
-  return Serving(options, output).run();
+  link::Loop loop;
+  auto stages = service::Stages::create(options.stages, loop, print_advice);
+  if (!stages) return forward_error(stages);
+  return Serving(options, output, loop, std::move(*stages)).run();
 }
 
 }  // namespace periprox::app

@@ -13,7 +13,7 @@
 namespace periprox::app {
 
 Result<void> show(const ShowOptions& options, Output& output) {
-  auto session = DeviceSession::open(options.device);
+  auto session = DeviceSession::open(options.device, options.stages);
   if (!session) return forward_error(session);
   const auto strings = host::read_strings(session->host(), options.timeout);
   const auto& model = session->host().device().model();

@@ -137,7 +137,7 @@ Result<void> prepare(const TransferOptions& options, host::Blocking& host) {
 }  // namespace
 
 Result<void> transfer(const TransferOptions& options, Output& output) {
-  auto session = DeviceSession::open(options.device);
+  auto session = DeviceSession::open(options.device, options.stages);
   if (!session) return forward_error(session);
   // A control request is sent as it is: it may be the one that configures the device.
   const bool is_control = std::holds_alternative<ControlTransfer>(options.transfer);

@@ -37,7 +37,8 @@ class ExportTable::Export final : public usb::Device {
   Export(OpenedDevice opened, DeviceAddress place)
       : address(std::move(place)),
         name(std::move(opened.name)),
-        device_(std::move(opened.device)) {}
+        device_(std::move(opened.device)),
+        note_(std::move(opened.note)) {}
   ~Export() override { *self_ = nullptr; }
   Export(const Export&) = delete;
   Export& operator=(const Export&) = delete;
@@ -58,6 +59,10 @@ class ExportTable::Export final : public usb::Device {
     });
   }
   void forget_client() { client_gone_ = {}; }
+  /// Writes a line beside the traffic in the capture, if there is one.
+  void note(std::string text) const {
+    if (note_) note_(std::move(text));
+  }
   /// Puts the device into the state that the next client expects.
   void reset() {
     auto urb = usb::Urb::create();
@@ -72,6 +77,7 @@ class ExportTable::Export final : public usb::Device {
 
  private:
   std::shared_ptr<usb::Device> device_;
+  std::function<void(std::string)> note_;
   std::function<void()> client_gone_;
   std::shared_ptr<Export*> self_ = std::make_shared<Export*>(this);
 };
@@ -185,6 +191,7 @@ void ExportTable::claim(std::string_view busid, std::string_view peer,
                              exported.model().descriptor().idProduct) +
                ") is used by " + exported.holder;
   events_(event);
+  exported.note("PeriProx: used by " + exported.holder + " from here on");
   done(session::Lease(exported, exported.address, [this, &exported] { release(exported); }));
 }
 
@@ -192,6 +199,7 @@ void ExportTable::release(Export& released) {
   const auto holder = std::exchange(released.holder, {});
   released.forget_client();
   if (released.is_gone) return;
+  released.note("PeriProx: " + holder + " no longer uses it");
   released.reset();
   events_({.kind = Event::Kind::Released,
            .text = released.address.busid + " is free again",

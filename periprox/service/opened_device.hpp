@@ -1,6 +1,7 @@
 // A device that a locator led to, with whatever keeps it working.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ struct OpenedDevice {
   std::optional<wire::usbip::DeviceAddress> address;
   /// The locator, for people.
   std::string name;
+  /// Writes a line beside the traffic in the capture; empty when there is none.
+  std::function<void(std::string)> note = {};
 };
 
 }  // namespace periprox::service

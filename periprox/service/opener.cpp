@@ -9,6 +9,7 @@
 #include "periprox/physical/blocking_pool.hpp"
 #include "periprox/service/open_physical.hpp"
 #include "periprox/service/remote_opener.hpp"
+#include "periprox/service/stages.hpp"
 
 namespace periprox::service {
 namespace {
@@ -22,23 +23,31 @@ Result<OpenedDevice> open_emulated(const EmulatedLocator& locator, Timers& timer
 }  // namespace
 
 struct Opener::Common {
-  Common(link::Loop& the_loop, Advise the_advise)
-      : loop(the_loop), advise(std::move(the_advise)), remote(the_loop) {}
+  Common(link::Loop& the_loop, Advise the_advise, std::shared_ptr<Stages> the_stages)
+      : loop(the_loop),
+        advise(std::move(the_advise)),
+        stages(std::move(the_stages)),
+        remote(the_loop) {}
 
   link::Loop& loop;
   Advise advise;
+  std::shared_ptr<Stages> stages;
   physical::BlockingPool pool;
   RemoteOpener remote;
 };
 
-Opener::Opener(link::Loop& loop, Advise advise)
-    : common_(std::make_unique<Common>(loop, std::move(advise))) {}
+Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages)
+    : common_(std::make_unique<Common>(loop, std::move(advise), std::move(stages))) {}
 Opener::~Opener() = default;
 
 void Opener::open(std::string_view text, Done done) {
   auto& loop = common_->loop;
-  auto named = [name = std::string(text), done = std::move(done)](Result<OpenedDevice> opened) {
-    if (opened) opened->name = name;
+  auto named = [name = std::string(text), stages = common_->stages,
+                done = std::move(done)](Result<OpenedDevice> opened) {
+    if (opened) {
+      opened->name = name;
+      if (stages) opened = stages->wrap(std::move(*opened));
+    }
     done(std::move(opened));
   };
   const auto locator = parse_locator(text);

@@ -18,6 +18,8 @@ class Loop;
 
 namespace periprox::service {
 
+class Stages;
+
 /// Opens devices on one loop. Outlives the devices it opened; `loop` outlives both.
 class Opener final {
  public:
@@ -26,7 +28,8 @@ class Opener final {
   /// Told what a person could do for better service; one line.
   using Advise = std::function<void(std::string_view)>;
 
-  explicit Opener(link::Loop& loop, Advise advise = {});
+  /// Puts `stages`, if any, in front of every device.
+  explicit Opener(link::Loop& loop, Advise advise = {}, std::shared_ptr<Stages> stages = {});
   ~Opener();
   Opener(const Opener&) = delete;
   Opener& operator=(const Opener&) = delete;

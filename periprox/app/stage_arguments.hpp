@@ -1,0 +1,15 @@
+// The options that every verb has which moves URBs.
+#pragma once
+
+#include "periprox/service/stage_options.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace periprox::app {
+
+/// Adds --capture and what belongs to it to a verb. `options` outlives `verb`.
+void add_stage_options(CLI::App& verb, service::StageOptions& options);
+
+}  // namespace periprox::app

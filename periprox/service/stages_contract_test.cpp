@@ -1,0 +1,65 @@
+// Stages keep the promises of usb::Device: the contract suite, with a stage in front of an emulated
+// device.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+
+#include "periprox/base/simulated_timers.hpp"
+#include "periprox/emulated/emulated_device.hpp"
+#include "periprox/stage/capture_stage.hpp"
+#include "periprox/usb/device_contract_testing.hpp"
+
+namespace periprox::usb::testing {
+namespace {
+
+emulated::Declaration contract_device() {
+  using namespace emulated;
+  return {
+      .idVendor = 0x1209,
+      .idProduct = 0x0001,
+      .product = "Contract",
+      .configurations = {
+          {.interfaces = {
+               {.settings = {{
+                    .class_code = {0xff, 0, 0},
+                    .endpoints = {bulk_in(1,
+                                          [](InTransfer t) { t.send(std::vector<std::byte>(64)); }),
+                                  bulk_out(1, [](OutTransfer t) { t.accept(); }),
+                                  interrupt_in(2, {.max_packet_size = 8}, {})},
+                }}}}}}};
+}
+
+/// What the devices of a rig live on.
+struct Ground {
+  SimulatedTimers timers;
+  stage::CaptureBuffer buffer;
+};
+
+template <typename MakeStage>
+DeviceRig rig_with(MakeStage make_stage) {
+  auto ground = std::make_shared<Ground>();
+  std::shared_ptr<emulated::EmulatedDevice> device =
+      emulated::EmulatedDevice::create(contract_device(), Speed::High, ground->timers).value();
+  auto* emulated = device.get();
+  return {.keep = ground,
+          .device = make_stage(std::move(device), *ground),
+          .bulk_in = EndpointAddress(0x81),
+          .bulk_out = EndpointAddress(0x01),
+          .silent_in = EndpointAddress(0x82),
+          .run = [ground] { ground->timers.advance(std::chrono::milliseconds(10)); },
+          .unplug = [emulated] { emulated->unplug(); }};
+}
+
+DeviceRig make_capture_rig() {
+  return rig_with([](std::shared_ptr<Device> device, Ground& ground) {
+    return std::make_unique<stage::CaptureStage>(std::move(device), ground.buffer,
+                                                 stage::CaptureOptions{.name = "contract"},
+                                                 stage::CalendarClock{.timers = &ground.timers});
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Capture, DeviceContract, ::testing::Values(&make_capture_rig));
+
+}  // namespace
+}  // namespace periprox::usb::testing

@@ -21,13 +21,17 @@ _periprox() {
 			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:///' -- "$cur")
 			return
 			;;
+		--fault)
+			mapfile -t COMPREPLY < <(compgen -W 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -- "$cur")
+			return
+			;;
 		--capture)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
-		--timeout | --setting | --count | --snaplen | --capture-size | --capture-files) return ;;
+		--timeout | --setting | --count | --snaplen | --capture-size | --capture-files | --seed) return ;;
 	esac
-	local words stages='--capture --snaplen --capture-size --capture-files'
+	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed'
 	case $verb in
 		'') words='serve list show transfer --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;

@@ -28,6 +28,8 @@ complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l cap
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l snaplen -x -d 'Most bytes of data kept of a transfer'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-size -x -d 'Begins a new file after that size'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-files -x -d 'How many files are kept'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l fault -x -a 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -d 'Makes transfers go wrong'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l seed -x -d 'Repeats the faults of a run'
 complete -c periprox -n '__fish_seen_subcommand_from show transfer' -l timeout -x -d Seconds
 complete -c periprox -n "__fish_seen_subcommand_from serve show transfer; and not __fish_seen_subcommand_from $kinds" -a '(__periprox_devices)' -d Device
 

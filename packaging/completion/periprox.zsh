@@ -15,6 +15,8 @@ _periprox_stages=(
   '--snaplen[most bytes of data kept of each transfer]:bytes:'
   '--capture-size[begins a new file after that size]:size:'
   '--capture-files[how many of these files are kept]:number:'
+  '*--fault[makes transfers go wrong]:rule:(stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=)'
+  '--seed[repeats the faults of a run]:number:'
 )
 
 _periprox_transfer() {

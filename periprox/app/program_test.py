@@ -473,6 +473,61 @@ class Capturing(Case):
         self.assert_fails(run(*transfer, "--capture", "x", "--capture-size", "1K"), 2, "--capture-size")
 
 
+class Disturbing(Case):
+    def reports(self, *faults, count=6, options=()):
+        arguments = [word for fault in faults for word in ("--fault", fault)]
+        return run("transfer", "emulated:go_temp?celsius=21.5&period_ms=5", "in", "0x81", "8", "--count", str(count),
+                   "--json", *arguments, *options)
+
+    def assert_refused(self, rule, *texts):
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "4", "--fault", rule), 2, *texts, "try: ")
+
+    def test_the_third_report_is_stalled_and_the_capture_says_why(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "trace.pcapng")
+            result = self.reports("stall,ep=0x81,nth=3", options=["--capture", file])
+            comments = tshark(file, "-Y", "usb.urb_status == -32", "-T", "fields", "-e", "frame.comment")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual([json.loads(line)["status"] for line in result.stdout.splitlines()], ["ok", "ok", "stalled"])
+        self.assertIn(b"was injected 1 time\n", result.stderr)
+        self.assertEqual(comments, ["PeriProx: fault 'stall,ep=0x81,nth=3': stalled"])
+
+    def test_a_seed_repeats_a_run(self):
+        first = self.reports("corrupt=2,p=0.5", count=30)
+        seed = re.search(rb"--seed (\d+) repeats", first.stderr)[1].decode()
+        self.assertEqual(self.reports("corrupt=2,p=0.5", count=30, options=["--seed", seed]).stdout, first.stdout)
+        other = str(int(seed) + 1)
+        self.assertNotEqual(self.reports("corrupt=2,p=0.5", count=30, options=["--seed", other]).stdout, first.stdout)
+
+    def test_rules_in_a_file(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('seed = 5\n[[fault]]\ntruncate = 3\nep = 0x81\nnth = "2+"\n')
+            file.flush()
+            result = self.reports(file.name, count=3)
+            self.assertIn(b"--seed 5 repeats", result.stderr)
+            self.assertEqual([json.loads(line)["length"] for line in result.stdout.splitlines()], [8, 3, 3])
+            file.write("[[fault]]\nexplode = true\n")
+            file.flush()
+            self.assert_refused(file.name, "'explode' is no action")
+            file.write("colour = [\n")
+            file.flush()
+            self.assert_refused(file.name, "cannot read the faults", "line ")
+
+    def test_a_device_that_goes_away_and_comes_back(self):
+        with Server("emulated:go_temp?period_ms=5", options=["--fault", "disconnect=100ms,ep=0x81,nth=2"]) as server:
+            broken = run("transfer", server.url("1-1"), "in", "0x81", "8", "--count", "3", "--hex")
+            self.assertEqual((broken.returncode, len(broken.stdout.splitlines())), (1, 1), broken.stderr)
+            server.wait_for_event("plugged")
+            out = self.assert_done(run("transfer", server.url("1-1"), "in", "0x81", "8", "--count", "3", "--json"))
+            self.assertEqual(len(out.splitlines()), 3)
+
+    def test_rules_that_make_no_sense(self):
+        self.assert_refused("explode", "'explode' is no action", "disconnect")
+        self.assert_refused("stall,p=2", "probability")
+        self.assert_refused("nowhere.toml", "nowhere.toml", "No such file")
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "4", "--seed", "1"), 2, "--fault")
+
+
 class CommandLine(Case):
     def test_wrong_usage_exits_with_2_and_points_to_help(self):
         self.assert_fails(run(), 2, "no verb", "try: ")

@@ -65,11 +65,13 @@ class Serving {
                         .level = service::Event::Level::Warning,
                         .text = std::string(advice)});
             },
-            std::move(stages)),
+            stages),
+        stages_(std::move(stages)),
         exports_([this](const service::Event& event) { on_event(event); }),
         server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
         plugged_(loop_, opener_, exports_,
                  [this](const service::Event& event) { on_event(event); }) {
+    stages_->on_reconnected([this](service::OpenedDevice device) { add_again(std::move(device)); });
     signals_.async_wait([this](const std::error_code& error, int) { stopping_ = !error; });
   }
 
@@ -96,6 +98,18 @@ class Serving {
   }
 
  private:
+  /// A device that a fault took away is back.
+  void add_again(service::OpenedDevice device) {
+    exports_.forget_gone();
+    const auto name = service::printable(device.name);
+    std::vector<service::OpenedDevice> one;
+    one.push_back(std::move(device));
+    const auto added = exports_.add(std::move(one));
+    on_event({.kind = service::Event::Kind::Plugged,
+              .level = service::Event::Level::Info,
+              .text = added ? name + " is plugged in and exported" : added.error().text()});
+  }
+
   Result<std::vector<link::Address>> parse_addresses() {
     std::vector<link::Address> addresses;
     auto texts = options_.listen;
@@ -211,6 +225,7 @@ class Serving {
   asio::signal_set signals_;
   bool stopping_ = false;
   service::Opener opener_;
+  std::shared_ptr<service::Stages> stages_;
   service::ExportTable exports_;
   service::Server server_;
   service::PluggedDevices plugged_;

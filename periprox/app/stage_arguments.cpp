@@ -47,6 +47,18 @@ void add_stage_options(CLI::App& verb, service::StageOptions& options) {
       ->check(range<std::uint32_t>(2, kMostFiles))
       ->needs(size)
       ->group(kGroup);
+  auto* faults =
+      verb.add_option("--fault", options.faults,
+                      "Makes transfers go wrong, such as stall,ep=0x81,nth=3; may be repeated; "
+                      "*.toml holds many")
+          ->type_name("RULE")
+          ->take_all()
+          ->allow_extra_args(false)
+          ->group(kGroup);
+  verb.add_option("--seed", options.seed, "Repeats the faults of the run that named this number")
+      ->type_name("N")
+      ->needs(faults)
+      ->group(kGroup);
 }
 
 }  // namespace periprox::app

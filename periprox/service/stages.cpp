@@ -1,12 +1,18 @@
 #include "periprox/service/stages.hpp"
 
 #include <chrono>
+#include <optional>
+#include <random>
 #include <string>
 #include <utility>
 
+#include "periprox/service/fault_file.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/stage/capture_file.hpp"
 #include "periprox/stage/capture_stage.hpp"
+#include "periprox/stage/fault_dice.hpp"
+#include "periprox/stage/fault_rule.hpp"
+#include "periprox/stage/fault_stage.hpp"
 #include "periprox/usb/hex_text.hpp"
 
 namespace periprox::service {
@@ -14,6 +20,7 @@ namespace {
 
 /// Device numbers that are made up stand on bus 0, which no machine has.
 constexpr std::uint8_t kLastMadeUpDevice = 255;
+constexpr std::size_t kMostRules = 1000;
 
 stage::CalendarClock calendar(const Timers& timers) {
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
@@ -31,21 +38,94 @@ std::string describe(const usb::DeviceModel& model) {
 
 }  // namespace
 
+/// The dice of one device, which it keeps when it goes and comes back.
+struct Stages::Faults {
+  std::shared_ptr<std::vector<stage::FaultDice>> dice;
+};
+
 struct Stages::Parts {
   StageOptions options;
+  Timers* timers = nullptr;
+  Advise advise;
   stage::CalendarClock clock;
   std::unique_ptr<stage::CaptureFile> file;
   std::uint8_t made_up_device = 0;
+  std::vector<stage::FaultRule> rules;
+  std::uint64_t seed = 0;
+  std::uint64_t devices = 0;
+  std::vector<std::shared_ptr<std::vector<stage::FaultDice>>> dice;  // Of all devices.
+  std::function<void(OpenedDevice)> reconnected;
+
+  Result<void> read_rules();
+  [[nodiscard]] Faults new_faults();
+  [[nodiscard]] stage::CaptureOptions capture_options(const OpenedDevice& opened);
 };
 
-Stages::Stages(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-Stages::~Stages() = default;
+Result<void> Stages::Parts::read_rules() {
+  std::optional<std::uint64_t> file_seed;
+  const auto add = [this](std::string_view text) -> Result<void> {
+    auto rule = stage::parse_fault_rule(text);
+    if (!rule) return forward_error(rule);
+    if (rules.size() == kMostRules)
+      return fail(Error::Kind::Usage, "cannot inject these faults", "they are too many");
+    rules.push_back(std::move(*rule));
+    return {};
+  };
+  for (const auto& text : options.faults) {
+    if (!text.ends_with(".toml")) {
+      if (auto added = add(text); !added) return added;
+      continue;
+    }
+    auto read = read_fault_file(text);
+    if (!read) return forward_error(read);
+    if (read->seed) file_seed = read->seed;
+    for (const auto& rule : read->rules) {
+      if (auto added = add(rule); !added) return added;
+    }
+  }
+  if (rules.empty()) return {};
+  seed = options.seed ? *options.seed : file_seed ? *file_seed : std::random_device{}();
+  advise("faults are injected; --seed " + std::to_string(seed) + " repeats them");
+  return {};
+}
 
-Result<std::shared_ptr<Stages>> Stages::create(const StageOptions& options, const Timers& timers,
+Stages::Faults Stages::Parts::new_faults() {
+  Faults faults{std::make_shared<std::vector<stage::FaultDice>>()};
+  for (std::size_t i = 0; i < rules.size(); ++i) faults.dice->emplace_back(seed, devices, i);
+  ++devices;
+  dice.push_back(faults.dice);
+  return faults;
+}
+
+stage::CaptureOptions Stages::Parts::capture_options(const OpenedDevice& opened) {
+  if (!opened.address && made_up_device < kLastMadeUpDevice) ++made_up_device;
+  return {
+      .name = printable(opened.name),
+      .description = describe(opened.device->model()),
+      .bus = opened.address ? opened.address->busnum : std::uint16_t{0},
+      .device = opened.address ? static_cast<std::uint8_t>(opened.address->devnum) : made_up_device,
+      .snap_length = options.snap_length};
+}
+
+Stages::Stages(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Stages::~Stages() {
+  for (std::size_t i = 0; i < parts_->rules.size(); ++i) {
+    std::uint64_t struck = 0;
+    for (const auto& dice : parts_->dice) struck += (*dice)[i].struck();
+    parts_->advise("fault '" + parts_->rules[i].text + "' was injected " + std::to_string(struck) +
+                   (struck == 1 ? " time" : " times"));
+  }
+}
+
+Result<std::shared_ptr<Stages>> Stages::create(const StageOptions& options, Timers& timers,
                                                Advise advise) {
   auto parts = std::make_unique<Parts>();
   parts->options = options;
+  parts->timers = &timers;
+  parts->advise = advise;
   parts->clock = calendar(timers);
+  if (auto read = parts->read_rules(); !read) return forward_error(read);
   if (!options.capture.empty()) {
     auto file = stage::CaptureFile::open(
         {.path = options.capture,
@@ -58,22 +138,48 @@ Result<std::shared_ptr<Stages>> Stages::create(const StageOptions& options, cons
   return std::shared_ptr<Stages>(new Stages(std::move(parts)));
 }
 
+void Stages::on_reconnected(std::function<void(OpenedDevice)> handler) {
+  parts_->reconnected = std::move(handler);
+}
+
 OpenedDevice Stages::wrap(OpenedDevice opened) {
-  if (!parts_->file) return opened;
-  auto& number = parts_->made_up_device;
-  if (!opened.address && number < kLastMadeUpDevice) ++number;
-  const stage::CaptureOptions options{
-      .name = printable(opened.name),
-      .description = describe(opened.device->model()),
-      .bus = opened.address ? opened.address->busnum : std::uint16_t{0},
-      .device = opened.address ? static_cast<std::uint8_t>(opened.address->devnum) : number,
-      .snap_length = parts_->options.snap_length};
-  auto capture = std::make_unique<stage::CaptureStage>(
-      std::move(opened.device), parts_->file->buffer(), options, parts_->clock);
-  opened.note = [stage = capture.get()](std::string text) { stage->note(std::move(text)); };
-  // The capture's buffer has to outlive the stage.
+  if (!parts_->file && parts_->rules.empty()) return opened;
+  return wrap(std::move(opened), parts_->new_faults());
+}
+
+OpenedDevice Stages::wrap(OpenedDevice opened, const Faults& faults) {
+  // Known to the fault stage before it exists: the capture stage that stands in front of it.
+  const auto capture = std::make_shared<stage::CaptureStage*>(nullptr);
+  if (!parts_->rules.empty()) {
+    stage::FaultOptions options{.rules = parts_->rules, .dice = faults.dice};
+    options.note = [capture](usb::UrbHandle urb, const std::string& what) {
+      if (*capture != nullptr) (*capture)->note(urb, what);
+    };
+    options.reconnect = [self = weak_from_this(), faults, address = opened.address,
+                         name = opened.name](std::shared_ptr<usb::Device> device) {
+      const auto stages = self.lock();
+      if (!stages || !stages->parts_->reconnected) return;
+      stages->parts_->reconnected(
+          stages->wrap({.device = std::move(device), .address = address, .name = name}, faults));
+    };
+    opened.device = std::make_shared<stage::FaultStage>(std::move(opened.device),
+                                                        std::move(options), *parts_->timers);
+  }
+  if (parts_->file) {
+    const auto options = parts_->capture_options(opened);
+    auto stage = std::make_shared<stage::CaptureStage>(
+        std::move(opened.device), parts_->file->buffer(), options, parts_->clock);
+    *capture = stage.get();
+    opened.note = [stage = stage.get()](std::string text) { stage->note(std::move(text)); };
+    opened.device = std::move(stage);
+  }
+  // What the stages write into has to outlive them.
+  auto* device = opened.device.get();
   opened.device = std::shared_ptr<usb::Device>(
-      capture.release(), [keep = shared_from_this()](auto* stage) { delete stage; });
+      device, [stages = std::move(opened.device), keep = shared_from_this()](auto*) mutable {
+        stages.reset();
+        keep.reset();
+      });
   return opened;
 }
 

@@ -1,9 +1,9 @@
 // The stages that a person asked for, put in front of every device that is opened: the one place
 // that knows in which order they stand.
 //
-//   host - capture - device
+//   host - capture - faults - device
 //
-// The capture is what the host sees.
+// So the capture is what the host sees, and each fault is in it.
 #pragma once
 
 #include <functional>
@@ -25,15 +25,21 @@ class Stages final : public std::enable_shared_from_this<Stages> {
 
   /// Opens what the options name. `timers` outlives all devices; `advise` is called until the last
   /// of them is gone.
-  static Result<std::shared_ptr<Stages>> create(const StageOptions& options, const Timers& timers,
+  static Result<std::shared_ptr<Stages>> create(const StageOptions& options, Timers& timers,
                                                 Advise advise);
   ~Stages();
 
   /// The device with its stages in front; the same when none were asked for.
   [[nodiscard]] OpenedDevice wrap(OpenedDevice opened);
 
+  /// Gets devices that a fault took away and that are back, wrapped again. Without a handler they
+  /// stay away. The handler may drop the device that was wrapped before.
+  void on_reconnected(std::function<void(OpenedDevice)> handler);
+
  private:
   struct Parts;
+  struct Faults;
+  OpenedDevice wrap(OpenedDevice opened, const Faults& faults);
   explicit Stages(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

@@ -8,6 +8,7 @@
 #include "periprox/base/simulated_timers.hpp"
 #include "periprox/emulated/emulated_device.hpp"
 #include "periprox/stage/capture_stage.hpp"
+#include "periprox/stage/fault_stage.hpp"
 #include "periprox/usb/device_contract_testing.hpp"
 
 namespace periprox::usb::testing {
@@ -59,6 +60,28 @@ DeviceRig make_capture_rig() {
   });
 }
 
+DeviceRig make_fault_rig() {
+  return rig_with([](std::shared_ptr<Device> device, Ground& ground) {
+    return std::make_unique<stage::FaultStage>(std::move(device), stage::FaultOptions{},
+                                               ground.timers);
+  });
+}
+
+/// Faults that only take time break no promise.
+DeviceRig make_slow_rig() {
+  return rig_with([](std::shared_ptr<Device> device, Ground& ground) {
+    stage::FaultOptions options{.dice = std::make_shared<std::vector<stage::FaultDice>>()};
+    for (const auto* rule : {"jitter=100us", "slow=1G", "delay=50us,p=0.5"}) {
+      options.dice->emplace_back(1, 0, options.rules.size());
+      options.rules.push_back(stage::parse_fault_rule(rule).value());
+    }
+    return std::make_unique<stage::FaultStage>(std::move(device), std::move(options),
+                                               ground.timers);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Fault, DeviceContract, ::testing::Values(&make_fault_rig));
+INSTANTIATE_TEST_SUITE_P(SlowFault, DeviceContract, ::testing::Values(&make_slow_rig));
 INSTANTIATE_TEST_SUITE_P(Capture, DeviceContract, ::testing::Values(&make_capture_rig));
 
 }  // namespace

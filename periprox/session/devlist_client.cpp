@@ -1,5 +1,7 @@
 #include "periprox/session/devlist_client.hpp"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace periprox::session {
@@ -105,6 +107,23 @@ void DevlistClient::end(Result<std::vector<ListedDevice>> result) {
   if (!done) return;
   if (!result) failure_ = result.error();
   done(std::move(result));
+}
+
+Result<std::vector<ListedDevice>> parse_devlist(Bytes reply) {
+  std::optional<Result<std::vector<ListedDevice>>> listed;
+  DevlistClient client({}, [&listed](auto result) { listed = std::move(result); });
+  while (!client.finished() && !reply.empty()) {
+    std::size_t count = 0;
+    for (const auto& place : client.receive_into()) {
+      const auto part = reply.subspan(count, std::min(place.size(), reply.size() - count));
+      std::ranges::copy(part, place.begin());
+      count += part.size();
+    }
+    reply = reply.subspan(count);
+    client.received(count, {});
+  }
+  client.receive_ended(std::nullopt);  // Answers, if the reply was cut.
+  return std::move(*listed);
 }
 
 }  // namespace periprox::session

@@ -53,4 +53,7 @@ class DevlistClient final : public Protocol {
   std::optional<Error> failure_;
 };
 
+/// Reads a DEVLIST reply that is there as a whole.
+[[nodiscard]] Result<std::vector<ListedDevice>> parse_devlist(Bytes reply);
+
 }  // namespace periprox::session

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "periprox/session/descriptor_fetch.hpp"
+#include "periprox/session/urb_checks.hpp"
 #include "periprox/usb/status.hpp"
 
 namespace periprox::session {
@@ -157,24 +158,13 @@ bool UsbipClient::read_op_header() {
 bool UsbipClient::read_import_body() {
   const auto record = receiver_.take<DeviceRecord>();
   if (!record) return false;
-  const auto busid = name_in(record->busid);
-  if (!busid || *busid != busid_) {
-    malformed("the reply names another bus id than the one asked for");
-    return false;
-  }
-  if (!usb::speed_from_code(record->speed)) {
-    malformed("speed " + std::to_string(record->speed) + " does not exist");
-    return false;
-  }
-  if (record->busnum > 0xffff || record->devnum > 0xffff) {
-    malformed("bus or device number out of range");
+  auto address = decode_import(*record, busid_);
+  if (!address) {
+    malformed(std::move(address).error().why);
     return false;
   }
   record_ = *record;
-  address_ = {.path = std::string(name_in(record->path).value_or("")),
-              .busid = busid_,
-              .busnum = static_cast<std::uint16_t>(record->busnum),
-              .devnum = static_cast<std::uint16_t>(record->devnum)};
+  address_ = std::move(*address);
   begin_urbs();
   return true;
 }
@@ -289,39 +279,21 @@ void UsbipClient::deliver() {
   if (lost_data) {
     status = Status::NoMemory;
     incoming_.actual_length = 0;
-  } else if (slot.is_iso && !take_iso_results(urb)) {
+  } else if (slot.is_iso && !take_iso(urb)) {
     status = Status::ProtocolError;
     incoming_.actual_length = 0;
   }
-  if (urb.type == TransferType::Control && status == Status::Ok) note_setting(urb.setup);
+  if (urb.type == TransferType::Control && status == Status::Ok) note_setting(model_, urb.setup);
   finish(incoming_.slot, status, incoming_.actual_length);
 }
 
-/// Takes over what happened to each packet. Offset and length stay those that were submitted,
-/// whatever the reply says; false when the reply contradicts itself.
-bool UsbipClient::take_iso_results(usb::UrbData& urb) {
-  std::uint64_t sum = 0;
-  bool sound = true;
-  urb.error_count = 0;
-  for (std::size_t i = 0; i < urb.iso_packets.size(); ++i) {
-    auto& packet = urb.iso_packets[i];
-    const auto result = decode_iso(iso_received_[i]);
-    packet.status = result.status;
-    packet.actual_length = result.actual_length;
-    if (result.status != Status::Ok) ++urb.error_count;
-    if (result.actual_length > packet.length) sound = false;
-    sum += result.actual_length;
+bool UsbipClient::take_iso(usb::UrbData& urb) {
+  iso_results_.clear();
+  for (const auto& descriptor : iso_received_) iso_results_.push_back(decode_iso(descriptor));
+  if (!take_iso_results(urb, iso_results_, incoming_.actual_length)) return false;
+  if (urb.is_in() && incoming_.actual_length > 0) {
+    unpack_iso(urb.payload.first(urb.length), urb.iso_packets);
   }
-  if (sum != incoming_.actual_length) sound = false;
-  if (!sound) {
-    for (auto& packet : urb.iso_packets) {
-      packet.actual_length = 0;
-      packet.status = Status::ProtocolError;
-    }
-    urb.error_count = static_cast<std::uint32_t>(urb.iso_packets.size());
-    return false;
-  }
-  if (urb.is_in() && sum > 0) unpack_iso(urb.payload.first(urb.length), urb.iso_packets);
   return true;
 }
 

@@ -106,12 +106,11 @@ class UsbipClient final : public Protocol, public usb::Device {
   void read_ret_unlink(const wire::usbip::RetUnlink& header);
   void begin_iso_descriptors();
   void deliver();
-  bool take_iso_results(usb::UrbData& urb);
+  bool take_iso(usb::UrbData& urb);
   void finish(std::uint16_t slot, usb::Status status, std::uint32_t actual_length);
   void give_up(std::uint16_t slot);
   void put_submit(std::uint16_t slot);
   static std::uint32_t compact_iso(usb::UrbData& urb);
-  void note_setting(const usb::SetupPacket& setup);
   void malformed(std::string why);
   void end(std::optional<Error> failure);
   void changed();
@@ -128,6 +127,7 @@ class UsbipClient final : public Protocol, public usb::Device {
   std::uint64_t message_offset_ = 0;
   Incoming incoming_;
   std::vector<wire::usbip::IsoDescriptor> iso_received_;  // The link may be reading into it.
+  std::vector<usb::IsoPacket> iso_results_;
 
   wire::usbip::DeviceAddress address_;
   wire::usbip::DeviceRecord record_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "periprox/session/urb_checks.hpp"
 #include "periprox/session/usbip_client.hpp"
 
 namespace periprox::session {
@@ -16,26 +17,11 @@ void UsbipClient::submit(Urb urb) {
     urb.complete(Status::DeviceGone, 0);
     return;
   }
-  if (urb->type == TransferType::Control && urb->setup.is_set_address()) {
-    urb.complete(Status::Ok, 0);  // The address on the server's bus is not ours to give.
-    return;
-  }
-  const bool usable = urb->endpoint.number() == 0 || model_.endpoint(urb->endpoint) != nullptr;
-  if (!usable) {
-    urb.complete(Status::Killed, 0);
+  if (const auto outcome = judge_submission(*urb, model_)) {
+    urb.complete(*outcome, 0);
     return;
   }
   const bool is_iso = urb->type == TransferType::Isochronous;
-  if (is_iso && (urb->iso_packets.size() > kMaxIsoPackets ||
-                 check_iso_layout(urb->iso_packets, urb->length))) {
-    urb.complete(Status::InvalidArgument, 0);
-    return;
-  }
-  const bool lacks_data = !urb->is_in() && urb->payload.capacity() < urb->length;
-  if (lacks_data) {
-    urb.complete(Status::InvalidArgument, 0);
-    return;
-  }
   const auto number = slots_.take();
   if (!number) {
     urb.complete(Status::NoMemory, 0);
@@ -129,18 +115,6 @@ void UsbipClient::on_gone(std::function<void()> handler) {
     handler();
   } else {
     gone_ = std::move(handler);
-  }
-}
-
-/// Keeps the model in step with requests that changed the device.
-void UsbipClient::note_setting(const usb::SetupPacket& setup) {
-  if (setup.is_set_configuration()) {
-    model_.set_configuration(static_cast<std::uint8_t>(setup.wValue));
-  } else if (setup.is_set_interface()) {
-    model_.set_interface(static_cast<std::uint8_t>(setup.wIndex),
-                         static_cast<std::uint8_t>(setup.wValue));
-  } else if (setup.is_port_reset()) {
-    model_.reset_alternate_settings();
   }
 }
 

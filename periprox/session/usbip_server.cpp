@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "periprox/session/urb_checks.hpp"
 #include "periprox/usb/setup_packet.hpp"
 #include "periprox/usb/status.hpp"
 
@@ -39,13 +40,6 @@ bool is_later(std::uint32_t distance) { return distance != 0 && distance < 0x800
 
 bool outcome_is_cancel(Status status) {
   return status == Status::Cancelled || status == Status::Killed;
-}
-
-/// What the USB core would say of a control URB that contradicts itself (usb_submit_urb()).
-std::optional<Status> judge_control(const CmdSubmit& header, bool is_in, std::uint32_t length) {
-  if (header.setup.wLength != length) return Status::BadLength;
-  if (length != 0 && header.setup.is_in() != is_in) return Status::InvalidArgument;
-  return std::nullopt;
 }
 
 }  // namespace
@@ -282,7 +276,7 @@ void UsbipServer::decode_submit(const CmdSubmit& header) {
     if (packets > 0) in.iso_packets = static_cast<std::uint32_t>(packets);
     if (packets < -1 && !in.refusal) in.refusal = Status::InvalidArgument;
   } else if (in.type == TransferType::Control && !in.refusal) {
-    in.refusal = judge_control(header, is_in, in.length);
+    in.refusal = judge_control(header.setup, is_in, in.length);
   }
   if (in.length > std::min<std::size_t>(limits_.transfer, limits_.memory))
     in.refusal = Status::NoMemory;

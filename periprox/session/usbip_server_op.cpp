@@ -1,6 +1,7 @@
 // The management phase of a server session: one request, DEVLIST or IMPORT, and its answer.
 #include <utility>
 
+#include "periprox/session/urb_checks.hpp"
 #include "periprox/session/usbip_server.hpp"
 
 namespace periprox::session {
@@ -61,18 +62,7 @@ void UsbipServer::claimed(Exports::ClaimResult result) {
   changed();
 }
 
-void UsbipServer::put_devlist() {
-  const auto devices = exports_->list();
-  sender_.put_struct(DevlistReplyHead{.device_count = static_cast<std::uint32_t>(devices.size())});
-  for (const auto& device : devices) {
-    auto record = device.record;
-    record.bNumInterfaces = static_cast<std::uint8_t>(device.interfaces.size());
-    sender_.put_struct(record);
-    for (const auto& interface : device.interfaces) {
-      sender_.put_struct(InterfaceRecord{interface.code, interface.subclass, interface.protocol});
-    }
-  }
-}
+void UsbipServer::put_devlist() { sender_.put(encode_devlist(exports_->list())); }
 
 void UsbipServer::put_op_status(OpCode code, OpStatus status) {
   sender_.put_struct(OpHeader{.code = static_cast<std::uint16_t>(code),

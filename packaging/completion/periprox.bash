@@ -12,7 +12,7 @@ _periprox() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-			serve | list | show | transfer) [[ -z $verb ]] && verb=$word ;;
+			serve | list | show | transfer | inspect) [[ -z $verb ]] && verb=$word ;;
 			control | in | out) [[ $verb == transfer && -z $kind ]] && kind=$word ;;
 		esac
 	done
@@ -25,18 +25,26 @@ _periprox() {
 			mapfile -t COMPREPLY < <(compgen -W 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -- "$cur")
 			return
 			;;
+		--type)
+			mapfile -t COMPREPLY < <(compgen -W 'control isochronous bulk interrupt' -- "$cur")
+			return
+			;;
 		--capture)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
-		--timeout | --setting | --count | --snaplen | --capture-size | --capture-files | --seed) return ;;
+		--timeout | --setting | --count | --snaplen | --capture-size | --capture-files | --seed | --endpoint | --from | --until) return ;;
 	esac
 	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed'
 	case $verb in
-		'') words='serve list show transfer --help --version' ;;
+		'') words='serve list show transfer inspect --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;
 		list) words='--emulated --json --help usbip:// usbip+unix:///' ;;
 		show) words="--timeout --json --help $stages" ;;
+		inspect)
+			words='--errors --endpoint --type --from --until --summary --follow --json --help'
+			[[ $cur != -* ]] && mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return
+			;;
 		transfer)
 			words="--timeout --setting --hex --json --help $stages"
 			case $kind in

@@ -6,7 +6,7 @@ function __periprox_devices
     periprox list 2>/dev/null | string match -r '^\d+-[\d.]+'
 end
 
-set -l verbs serve list show transfer
+set -l verbs serve list show transfer inspect
 set -l kinds control in out
 
 complete -c periprox -f
@@ -16,6 +16,7 @@ complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Ex
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a list -d 'Lists devices'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a show -d 'Shows descriptors'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a transfer -d 'Moves data'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a inspect -d 'Shows captures'
 
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:///' -d 'Where to listen'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l yes -d 'Means all devices'
@@ -24,6 +25,14 @@ complete -c periprox -n '__fish_seen_subcommand_from serve' -l verbose -d 'Print
 complete -c periprox -n '__fish_seen_subcommand_from list' -l emulated -d 'What can be emulated'
 complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:///' -d Server
 complete -c periprox -n "__fish_seen_subcommand_from $verbs" -l json -d 'Prints JSON'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -F
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l errors -d 'Only what went wrong'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l endpoint -x -d 'Only this endpoint'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l type -x -a 'control isochronous bulk interrupt' -d 'Only this type'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l from -x -d 'Only from so many seconds on'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l until -x -d 'Only until so many seconds'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l summary -d 'Only figures'
+complete -c periprox -n '__fish_seen_subcommand_from inspect' -l follow -d 'Waits for more'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture -r -F -d 'Writes all traffic to a file'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l snaplen -x -d 'Most bytes of data kept of a transfer'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-size -x -d 'Begins a new file after that size'

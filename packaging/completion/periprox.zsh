@@ -39,7 +39,7 @@ _periprox() {
   _arguments -C \
     '(- *)'{-h,--help}'[prints help]' \
     '(- *)--version[prints the version]' \
-    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data"))' \
+    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures"))' \
     '*::argument:->argument'
   [[ $state == argument ]] || return
   case $words[1] in
@@ -68,6 +68,20 @@ _periprox() {
         '1:device:_periprox_devices'
       ;;
     transfer) _periprox_transfer ;;
+    inspect)
+      _arguments \
+        '--errors[only what went wrong]' \
+        '--endpoint[only this endpoint]:address:' \
+        '--type[only this type]:type:(control isochronous bulk interrupt)' \
+        '--from[only from so many seconds on]:seconds:' \
+        '--until[only until so many seconds]:seconds:' \
+        '--summary[only figures]' \
+        '(2)--follow[waits for more]' \
+        '--json[prints a line of JSON for each transfer]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '1:capture:_files' \
+        '(--follow)2:capture to compare with:_files'
+      ;;
   esac
 }
 

@@ -56,12 +56,22 @@ constexpr std::string_view kTransferExamples =
     "  periprox transfer DEVICE in 0x82 65536 > data\n"
     "  periprox transfer DEVICE out 0x02 --zero-packet < data\n";
 
+constexpr std::string_view kInspectExamples =
+    "Examples:\n"
+    "  periprox inspect trace.pcapng\n"
+    "  periprox inspect trace.pcapng --errors\n"
+    "  periprox inspect trace.pcapng --endpoint 0x81 --from 2 --until 2.5 --json\n"
+    "  periprox inspect yesterday.pcapng today.pcapng   # where do they differ first?\n"
+    "  periprox transfer DEVICE in 0x81 8 --capture - | periprox inspect -\n";
+
 /// The words of the command line, before they are understood.
 struct Words {
   ServeOptions serve;
   ListOptions list;
   ShowOptions show;
   TransferOptions transfer;
+  InspectOptions inspect;
+  std::string type;
   std::string timeout;
   std::vector<std::string> settings;
   std::string bmRequestType, bRequest, wValue, wIndex, wLength;
@@ -83,6 +93,7 @@ class Grammar {
     describe_list();
     describe_show();
     describe_transfer();
+    describe_inspect();
   }
 
   [[nodiscard]] bool has_verb(std::string_view name) const {
@@ -97,6 +108,7 @@ class Grammar {
   CLI::App* list = nullptr;
   CLI::App* show = nullptr;
   CLI::App* transfer = nullptr;
+  CLI::App* inspect = nullptr;
   CLI::App* control = nullptr;
   CLI::App* in = nullptr;
   CLI::App* out = nullptr;
@@ -181,6 +193,30 @@ class Grammar {
                   "Ends with an empty packet if the data ends on a full one");
   }
 
+  void describe_inspect() {
+    inspect = app.add_subcommand("inspect", "Shows what a capture holds, or how two differ");
+    inspect->footer(std::string(kInspectExamples));
+    inspect
+        ->add_option("FILE", words.inspect.file,
+                     "pcapng or pcap of PeriProx, usbmon or USBPcap; '-' = standard input")
+        ->required();
+    auto* other = inspect->add_option("OTHER", words.inspect.other, "Compares FILE with it");
+    inspect->add_flag("--errors", words.inspect.errors, "Only transfers that went wrong");
+    inspect->add_option("--endpoint", words.endpoint, "Only this endpoint, such as 0x81 or 0")
+        ->type_name("ADDRESS");
+    inspect->add_option("--type", words.type, "Only control, isochronous, bulk or interrupt")
+        ->type_name("TYPE");
+    inspect->add_option("--from", words.inspect.from, "Only from so many seconds on")
+        ->type_name("SECONDS");
+    inspect->add_option("--until", words.inspect.until, "Only until so many seconds")
+        ->type_name("SECONDS");
+    inspect->add_flag("--summary", words.inspect.summary, "Only the figures of each endpoint");
+    inspect
+        ->add_flag("--follow", words.inspect.follow, "Waits for more at the end, until interrupted")
+        ->excludes(other);
+    inspect->add_flag("--json", words.inspect.json, "Prints a line of JSON for each transfer");
+  }
+
   void add_timeout(CLI::App& verb) {
     verb.add_option("--timeout", words.timeout, "For each transfer (default: 5)")
         ->type_name("SECONDS");
@@ -251,10 +287,29 @@ Result<Options> transfer_options(const Grammar& grammar) {
   return options;
 }
 
+Result<Options> inspect_options(const Words& words) {
+  auto options = words.inspect;
+  if (!words.endpoint.empty()) {
+    const auto address = parse_number("endpoint address", words.endpoint, 0xff);
+    if (!address) return tl::make_unexpected(address.error());
+    options.endpoint = usb::EndpointAddress(static_cast<std::uint8_t>(*address));
+  }
+  if (words.type.empty()) return options;
+  using enum usb::TransferType;
+  for (const auto type : {Control, Isochronous, Bulk, Interrupt}) {
+    if (usb::transfer_type_name(type) == words.type) options.type = type;
+  }
+  if (options.type) return options;
+  return fail(Error::Kind::Usage,
+              "'" + service::printable(words.type, 32) + "' is no transfer type",
+              "the types are control, isochronous, bulk and interrupt");
+}
+
 Result<Options> options_of(const Grammar& grammar) {
   const auto& words = grammar.words;
   if (grammar.serve->parsed()) return words.serve;
   if (grammar.list->parsed()) return words.list;
+  if (grammar.inspect->parsed()) return inspect_options(words);
   if (grammar.show->parsed()) {
     auto options = words.show;
     const auto timeout = timeout_of(words, options.timeout);
@@ -277,8 +332,9 @@ std::string spoken_verb(const CLI::App& app) {
 }
 
 tl::unexpected<Error> no_verb(std::string why) {
-  return fail(Error::Kind::Usage, "cannot understand the command line", std::move(why),
-              "the verbs are serve, list, show and transfer; `periprox --help` tells more");
+  return fail(
+      Error::Kind::Usage, "cannot understand the command line", std::move(why),
+      "the verbs are serve, list, show, transfer and inspect; `periprox --help` tells more");
 }
 
 }  // namespace

@@ -68,6 +68,18 @@ Json listed_device(const session::ListedDevice& device) {
   return json;
 }
 
+std::string dense_hex(Bytes bytes) {
+  std::string data;
+  for (const char c : usb::hex_bytes(bytes)) {
+    if (c != ' ') data += c;
+  }
+  return data;
+}
+
+std::string place_text(const recorded::TracedAddress& address) {
+  return std::to_string(address.bus) + "." + std::to_string(address.device);
+}
+
 }  // namespace
 
 std::string error_json(const Error& error) {
@@ -119,14 +131,43 @@ std::string description_json(const usb::DeviceModel& model, const usb::Descripti
 }
 
 std::string outcome_json(usb::EndpointAddress endpoint, const host::Outcome& outcome) {
-  std::string data;
-  for (const char c : usb::hex_bytes(outcome.data)) {
-    if (c != ' ') data += c;
-  }
   return line_of({{"endpoint", usb::hex_text(endpoint.value())},
                   {"status", usb::status_name(outcome.status)},
                   {"length", outcome.actual_length},
-                  {"data", data}});
+                  {"data", dense_hex(outcome.data)}});
+}
+
+std::string traced_json(const recorded::TracedTransfer& transfer, double seconds,
+                        const std::string& meaning) {
+  Json json{{"number", transfer.number},
+            {"seconds", seconds},
+            {"device", place_text(transfer.address)},
+            {"endpoint", usb::hex_text(transfer.endpoint.value())},
+            {"type", usb::transfer_type_name(transfer.type)},
+            {"status", usb::status_name(transfer.status)},
+            {"length", transfer.length},
+            {"actual_length", transfer.actual_length},
+            {"latency_ns", transfer.latency()},
+            {"text", meaning},
+            {"data", dense_hex(transfer.data)}};
+  if (transfer.setup) json["setup"] = dense_hex(bytes_of(*transfer.setup));
+  if (transfer.is_synthesised) json["synthesised"] = true;
+  if (!transfer.comments.empty()) json["comments"] = transfer.comments;
+  return line_of(json);
+}
+
+std::string figures_json(const recorded::TracedAddress& address, std::uint8_t endpoint,
+                         const EndpointFigures& figures) {
+  return line_of({{"figures",
+                   {{"device", place_text(address)},
+                    {"endpoint", usb::hex_text(endpoint)},
+                    {"type", usb::transfer_type_name(figures.type)},
+                    {"transfers", figures.transfers},
+                    {"errors", figures.errors},
+                    {"bytes", figures.bytes},
+                    {"bytes_per_second", figures.bytes_per_second()},
+                    {"latency_median_ns", figures.latency.quantile(0.5)},
+                    {"latency_99_ns", figures.latency.quantile(0.99)}}}});
 }
 
 }  // namespace periprox::app

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "periprox/app/endpoint_figures.hpp"
 #include "periprox/base/result.hpp"
 #include "periprox/emulated/catalog.hpp"
 #include "periprox/host/local.hpp"
@@ -24,5 +25,11 @@ namespace periprox::app {
 [[nodiscard]] std::string description_json(const usb::DeviceModel& model,
                                            const usb::DescriptionNode& root);
 [[nodiscard]] std::string outcome_json(usb::EndpointAddress endpoint, const host::Outcome& outcome);
+
+/// A transfer of a capture, `seconds` after its start, and what it means.
+[[nodiscard]] std::string traced_json(const recorded::TracedTransfer& transfer, double seconds,
+                                      const std::string& meaning);
+[[nodiscard]] std::string figures_json(const recorded::TracedAddress& address,
+                                       std::uint8_t endpoint, const EndpointFigures& figures);
 
 }  // namespace periprox::app

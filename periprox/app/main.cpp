@@ -19,6 +19,9 @@ struct Run {
   Result<void> operator()(const app::TransferOptions& options) const {
     return transfer(options, output);
   }
+  Result<void> operator()(const app::InspectOptions& options) const {
+    return inspect(options, output);
+  }
 };
 
 /// Standard output, unless a capture is written to it.

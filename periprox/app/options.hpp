@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "periprox/service/stage_options.hpp"
 #include "periprox/usb/endpoint_address.hpp"
 #include "periprox/usb/setup_packet.hpp"
+#include "periprox/usb/urb.hpp"
 
 namespace periprox::app {
 
@@ -64,6 +66,20 @@ struct TransferOptions {
   bool json = false;
 };
 
-using Options = std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions>;
+struct InspectOptions {
+  std::string file;
+  std::string other;  ///< Compared with `file`; empty when nothing is compared.
+  bool errors = false;
+  bool summary = false;
+  bool follow = false;
+  bool json = false;
+  std::optional<usb::EndpointAddress> endpoint;
+  std::optional<usb::TransferType> type;
+  double from = 0;  ///< Seconds after the first transfer.
+  double until = std::numeric_limits<double>::infinity();
+};
+
+using Options =
+    std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions, InspectOptions>;
 
 }  // namespace periprox::app

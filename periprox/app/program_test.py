@@ -18,7 +18,7 @@ import unittest
 PROGRAM = ""
 ROOT = pathlib.Path()
 PATIENCE = 60  # Seconds after which something hangs; nothing depends on how fast it is.
-VERBS = ["serve", "list", "show", "transfer"]
+VERBS = ["serve", "list", "show", "transfer", "inspect"]
 KINDS = ["control", "in", "out"]
 
 
@@ -528,10 +528,83 @@ class Disturbing(Case):
         self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "4", "--seed", "1"), 2, "--fault")
 
 
+class Inspecting(Case):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def capture(self, name, *arguments, code=0):
+        file = os.path.join(self.folder, name)
+        result = run("transfer", *arguments, "--capture", file)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return file
+
+    def thermometer(self, name, celsius="21.5", *arguments, code=0):
+        return self.capture(name, f"emulated:go_temp?celsius={celsius}&period_ms=5", "in", "0x81", "8",
+                            "--count", "4", *arguments, code=code)
+
+    def test_a_timeline_names_what_passes(self):
+        text = self.assert_done(run("inspect", self.thermometer("a.pcapng"))).decode()
+        self.assertRegex(text, r"(?m)^device 0\.1 on emulated:go_temp\S*: 08f7:0002")
+        self.assertIn("GET_DESCRIPTOR configuration 0: 09 02", text)
+        self.assertRegex(text, r"(?m)^ +bInterfaceClass +0x03  Human Interface Device$")
+        self.assertIn('GET_DESCRIPTOR string 2: "Go! Temp ver 1.53"', text)
+        self.assertRegex(text, r"81 in  interrupt +8 ok .* HID report: 01 00 c0 0a")
+        self.assertRegex(text, r"(?m)^  81 interrupt +4 transfers, 0 errors, 32 bytes")
+        self.assertNotIn("\x1b", text)
+
+    def test_errors_and_filters(self):
+        file = self.thermometer("a.pcapng", "21.5", "--fault", "stall,nth=3", code=1)
+        lines = [json.loads(line) for line in run("inspect", file, "--errors", "--json").stdout.splitlines()]
+        self.assertEqual([line.get("status") for line in lines], ["stalled", None])
+        self.assertEqual(lines[0]["comments"], ["PeriProx: fault 'stall,nth=3': stalled"])
+        self.assertEqual(lines[1]["figures"]["errors"], 1)
+        only = [json.loads(line) for line in run("inspect", file, "--endpoint", "0", "--json").stdout.splitlines()]
+        self.assertEqual({line["type"] for line in only if "type" in line}, {"control"})
+        late = run("inspect", file, "--type", "interrupt", "--from", "0.005", "--json").stdout.splitlines()
+        self.assertLess(len(late), 4)
+        self.assert_fails(run("inspect", file, "--type", "bulky"), 2, "'bulky' is no transfer type")
+
+    def test_two_captures_that_say_the_same_and_two_that_do_not(self):
+        one, two = self.thermometer("a.pcapng"), self.thermometer("b.pcapng")
+        self.assertEqual(self.assert_done(run("inspect", one, two)), b"the captures say the same: 4 transfers\n")
+        other = run("inspect", one, self.thermometer("c.pcapng", "30"))
+        self.assertEqual(other.returncode, 1)
+        self.assertRegex(other.stdout.decode(), r"endpoint 81, its transfer 1:\n  A .* c0 0a .*\n  B .* 00 0f")
+        self.assertIn(b"the captures differ", other.stderr)
+
+    def test_compressed_cut_and_foreign_files(self):
+        file = self.thermometer("a.pcapng.zst")
+        self.assertIn(b"4 transfers", self.assert_done(run("inspect", file, "--summary")))
+        plain = self.thermometer("a.pcapng")
+        with open(plain, "r+b") as stream:
+            stream.truncate(os.path.getsize(plain) - 50)
+        cut = run("inspect", plain)
+        self.assertEqual(cut.returncode, 1)
+        self.assertIn(b"HID report", cut.stdout)
+        self.assertIn(b"it ends within a packet", cut.stderr)
+        self.assert_fails(run("inspect", __file__), 1, "neither as a pcapng nor as a pcap file")
+        self.assert_fails(run("inspect", "/nowhere"), 1, "/nowhere", "No such file")
+
+    def test_it_follows_a_pipe(self):
+        writer = subprocess.Popen([PROGRAM, "transfer", "emulated:go_temp?period_ms=5", "in", "0x81", "8", "--count", "0",
+                                   "--capture", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        reader = subprocess.Popen([PROGRAM, "inspect", "-", "--follow"], stdin=writer.stdout, stdout=subprocess.PIPE)
+        writer.stdout.close()
+        while b"HID report" not in reader.stdout.readline():
+            pass
+        writer.send_signal(signal.SIGINT)
+        self.assertEqual(writer.wait(timeout=PATIENCE), 0)
+        reader.send_signal(signal.SIGINT)
+        self.assertIn(b"transfers", reader.communicate(timeout=PATIENCE)[0])
+        self.assertEqual(reader.returncode, 0)
+
+
 class CommandLine(Case):
     def test_wrong_usage_exits_with_2_and_points_to_help(self):
         self.assert_fails(run(), 2, "no verb", "try: ")
-        self.assert_fails(run("frobnicate"), 2, "'frobnicate' is no verb", "serve, list, show and transfer")
+        self.assert_fails(run("frobnicate"), 2, "'frobnicate' is no verb", "serve, list, show, transfer and inspect")
         self.assert_fails(run("serve"), 2, "DEVICE", "periprox serve --help")
         self.assert_fails(run("show"), 2, "DEVICE", "periprox show --help")
         self.assert_fails(run("transfer", "emulated:zero"), 2, "periprox transfer --help")

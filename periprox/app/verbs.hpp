@@ -16,4 +16,7 @@ namespace periprox::app {
 /// Makes transfers; data on standard input and output.
 [[nodiscard]] Result<void> transfer(const TransferOptions& options, Output& output);
 
+/// Prints what a capture holds, or where two captures differ first.
+[[nodiscard]] Result<void> inspect(const InspectOptions& options, Output& output);
+
 }  // namespace periprox::app

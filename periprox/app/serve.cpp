@@ -65,7 +65,10 @@ class Serving {
                         .level = service::Event::Level::Warning,
                         .text = std::string(advice)});
             },
-            stages),
+            stages,
+            [this](std::string_view text) {
+              on_event({.kind = service::Event::Kind::Note, .text = std::string(text)});
+            }),
         stages_(std::move(stages)),
         exports_([this](const service::Event& event) { on_event(event); }),
         server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),

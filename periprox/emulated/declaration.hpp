@@ -111,13 +111,21 @@ struct Interface {
   std::function<void(std::uint8_t)> on_alternate = {};
 };
 
+/// Interfaces that are one function together (USB ECN Interface Association Descriptors).
+struct Association {
+  std::uint8_t first_interface = 0;
+  std::uint8_t interface_count = 0;
+  usb::ClassCode class_code = {};
+  std::string name = {};  ///< iFunction
+};
+
 struct Configuration {
   std::uint8_t value = 0;  ///< bConfigurationValue; 0 = its place, counted from 1.
   std::string name = {};   ///< iConfiguration
   std::uint16_t max_power_ma = 100;
   bool self_powered = false;
   bool remote_wakeup = false;
-  std::vector<usb::InterfaceAssociationDescriptor> associations = {};
+  std::vector<Association> associations = {};
   std::vector<Interface> interfaces = {};
 };
 

@@ -117,6 +117,16 @@ usb::AlternateSetting derive_setting(const AlternateSetting& setting, std::uint8
   return derived;
 }
 
+usb::InterfaceAssociationDescriptor derive_association(const Association& association,
+                                                       StringTable& strings) {
+  return {.bFirstInterface = association.first_interface,
+          .bInterfaceCount = association.interface_count,
+          .bFunctionClass = association.class_code.code,
+          .bFunctionSubClass = association.class_code.subclass,
+          .bFunctionProtocol = association.class_code.protocol,
+          .iFunction = strings.index_of(association.name)};
+}
+
 usb::Configuration derive_configuration(const Configuration& configuration, std::size_t place,
                                         Speed speed, StringTable& strings) {
   usb::Configuration derived;
@@ -131,7 +141,9 @@ usb::Configuration derive_configuration(const Configuration& configuration, std:
   descriptor.bMaxPower = static_cast<std::uint8_t>(
       std::min((configuration.max_power_ma + unit_ma - 1) / unit_ma, 255));
   descriptor.bNumInterfaces = static_cast<std::uint8_t>(configuration.interfaces.size());
-  derived.associations = configuration.associations;
+  for (const auto& association : configuration.associations) {
+    derived.associations.push_back(derive_association(association, strings));
+  }
   for (std::size_t i = 0; i < configuration.interfaces.size(); ++i) {
     usb::Interface interface;
     interface.number = static_cast<std::uint8_t>(i);

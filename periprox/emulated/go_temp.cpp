@@ -156,7 +156,7 @@ class Thermometer : public std::enable_shared_from_this<Thermometer> {
 };
 
 Result<std::unique_ptr<usb::Device>> create_go_temp(SettingsReader& settings, usb::Speed speed,
-                                                    Timers& timers) {
+                                                    const Surroundings& surroundings) {
   constexpr std::int64_t kLongestPeriodMs = 2'147'483;  // What the device's 24 bits of ticks hold.
   GoTempOptions options;
   options.serial_number = settings.text("serial");
@@ -165,6 +165,7 @@ Result<std::unique_ptr<usb::Device>> create_go_temp(SettingsReader& settings, us
   if (settings.error()) return tl::make_unexpected(*settings.error());
   if (!temperature) return forward_error(temperature);
   options.temperature = std::move(*temperature);
+  auto& timers = surroundings.timers;
   return EmulatedDevice::create(go_temp_declaration(std::move(options), timers), speed, timers);
 }
 
@@ -216,7 +217,7 @@ DeviceType go_temp_type() {
   return {.name = "go_temp",
           .summary = "Vernier Go!Temp thermometer (08f7:0002)",
           .settings = kSettings,
-          .create = create_go_temp};
+          .make = WholeType{create_go_temp}};
 }
 
 }  // namespace periprox::emulated

@@ -144,7 +144,7 @@ Configuration loopback_configuration(const std::shared_ptr<Loopback>& loopback) 
 }
 
 Result<std::unique_ptr<usb::Device>> create_zero(SettingsReader& settings, usb::Speed speed,
-                                                 Timers& timers) {
+                                                 const Surroundings& surroundings) {
   constexpr std::int64_t kLongestIntervalUs = 4'096'000;  // 2^15 microframes
   const auto periodic = [&](std::string_view packet, std::string_view interval) {
     return Periodic{
@@ -157,7 +157,7 @@ Result<std::unique_ptr<usb::Device>> create_zero(SettingsReader& settings, usb::
   options.isochronous = periodic("iso_packet", "iso_interval_us");
   options.interrupt = periodic("interrupt_packet", "interrupt_interval_us");
   if (settings.error()) return tl::make_unexpected(*settings.error());
-  return EmulatedDevice::create(zero_declaration(options), speed, timers);
+  return EmulatedDevice::create(zero_declaration(options), speed, surroundings.timers);
 }
 
 }  // namespace
@@ -182,7 +182,7 @@ DeviceType zero_type() {
   return {.name = "zero",
           .summary = "gadget zero, the test device for Linux' usbtest module",
           .settings = kSettings,
-          .create = create_zero};
+          .make = WholeType{create_zero}};
 }
 
 }  // namespace periprox::emulated

@@ -22,6 +22,8 @@ std::string_view event_name(Event::Kind kind) {
       return "waiting";
     case Event::Kind::GivenBack:
       return "given_back";
+    case Event::Kind::Note:
+      return "note";
     case Event::Kind::Advice:
       return "advice";
     case Event::Kind::Overload:

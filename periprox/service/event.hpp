@@ -23,6 +23,7 @@ struct Event {
     Plugged,     ///< A wanted device was plugged in and is exported.
     Waiting,     ///< A wanted device is not there yet.
     GivenBack,   ///< A device that an earlier process had left taken has its drivers again.
+    Note,        ///< What an emulated device says it does.
     Advice,      ///< Something a person could do for better service.
     Overload,    ///< Connections were dropped, or lines left out, because there are too many.
   };

@@ -8,14 +8,17 @@
 #include "periprox/link/loop.hpp"
 #include "periprox/physical/blocking_pool.hpp"
 #include "periprox/service/open_physical.hpp"
+#include "periprox/service/printable.hpp"
 #include "periprox/service/remote_opener.hpp"
 #include "periprox/service/stages.hpp"
+#include "periprox/service/surroundings.hpp"
 
 namespace periprox::service {
 namespace {
 
-Result<OpenedDevice> open_emulated(const EmulatedLocator& locator, Timers& timers) {
-  auto device = emulated::create(locator.name, locator.settings, timers);
+Result<OpenedDevice> open_emulated(const EmulatedLocator& locator,
+                                   const emulated::Surroundings& surroundings) {
+  auto device = emulated::create(locator.name, locator.settings, surroundings);
   if (!device) return forward_error(device);
   return OpenedDevice{.device = std::move(*device)};
 }
@@ -23,21 +26,31 @@ Result<OpenedDevice> open_emulated(const EmulatedLocator& locator, Timers& timer
 }  // namespace
 
 struct Opener::Common {
-  Common(link::Loop& the_loop, Advise the_advise, std::shared_ptr<Stages> the_stages)
+  Common(link::Loop& the_loop, Advise the_advise, std::shared_ptr<Stages> the_stages,
+         Advise the_note)
       : loop(the_loop),
         advise(std::move(the_advise)),
+        note(std::move(the_note)),
         stages(std::move(the_stages)),
         remote(the_loop) {}
 
+  [[nodiscard]] emulated::Surroundings surroundings_of(const std::string& name) {
+    return lend_surroundings(loop, pool, [this, name](const std::string& text) {
+      if (note) note(printable(name, 128) + ": " + printable(text, 512));
+    });
+  }
+
   link::Loop& loop;
   Advise advise;
+  Advise note;
   std::shared_ptr<Stages> stages;
   physical::BlockingPool pool;
   RemoteOpener remote;
 };
 
-Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages)
-    : common_(std::make_unique<Common>(loop, std::move(advise), std::move(stages))) {}
+Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages, Advise note)
+    : common_(
+          std::make_unique<Common>(loop, std::move(advise), std::move(stages), std::move(note))) {}
 Opener::~Opener() = default;
 
 void Opener::open(std::string_view text, Done done) {
@@ -54,7 +67,7 @@ void Opener::open(std::string_view text, Done done) {
   if (!locator) {
     loop.post([named, error = locator.error()] { named(tl::make_unexpected(error)); });
   } else if (const auto* emulated = std::get_if<EmulatedLocator>(&*locator)) {
-    auto opened = open_emulated(*emulated, loop);
+    auto opened = open_emulated(*emulated, common_->surroundings_of(std::string(text)));
     loop.post([named, opened] { named(opened); });
   } else if (const auto* remote = std::get_if<RemoteLocator>(&*locator)) {
     common_->remote.open(*remote, std::move(named));

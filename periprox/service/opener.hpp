@@ -28,8 +28,10 @@ class Opener final {
   /// Told what a person could do for better service; one line.
   using Advise = std::function<void(std::string_view)>;
 
-  /// Puts `stages`, if any, in front of every device.
-  explicit Opener(link::Loop& loop, Advise advise = {}, std::shared_ptr<Stages> stages = {});
+  /// Puts `stages`, if any, in front of every device. `note` is told what emulated devices do, with
+  /// the name of the device.
+  explicit Opener(link::Loop& loop, Advise advise = {}, std::shared_ptr<Stages> stages = {},
+                  Advise note = {});
   ~Opener();
   Opener(const Opener&) = delete;
   Opener& operator=(const Opener&) = delete;

@@ -79,10 +79,11 @@ class EmulatedDevice final : public usb::Device {
   [[nodiscard]] MutableBytes reserve(std::uint8_t queue, std::uint32_t count);
   void answer_in(std::uint8_t queue, Bytes data);
   void answer_filled(std::uint8_t queue, std::uint32_t count);
+  void answer_filled_then_stall(std::uint8_t queue, std::uint32_t count);
   void answer_control(std::uint8_t queue, Bytes data);
   void answer_accept(std::uint8_t queue);
   void answer_accept_then_halt(std::uint8_t queue);
-  void answer_stall(std::uint8_t queue);
+  void answer_stall(std::uint8_t queue, std::uint32_t moved = 0);
 
   // The queues.
   [[nodiscard]] std::optional<usb::Status> refusal(const usb::UrbData& urb) const;

@@ -203,6 +203,15 @@ void EmulatedDevice::answer_filled(std::uint8_t queue, std::uint32_t count) {
   settle(queue, in_status(urb, sent), sent);
 }
 
+void EmulatedDevice::answer_filled_then_stall(std::uint8_t queue, std::uint32_t count) {
+  const auto& urb = front(queue);
+  const bool ends =
+      count >= urb.length || count % std::max(max_packet_size(queue), std::uint16_t{1}) != 0;
+  if (!ends) return answer_stall(queue, count);
+  queues_[queue].halted = true;
+  answer_filled(queue, count);
+}
+
 void EmulatedDevice::answer_control(std::uint8_t queue, Bytes data) {
   auto& urb = front(queue);
   // A request without IN data has nowhere to put it.
@@ -225,10 +234,10 @@ void EmulatedDevice::answer_accept_then_halt(std::uint8_t queue) {
   answer_accept(queue);
 }
 
-void EmulatedDevice::answer_stall(std::uint8_t queue) {
+void EmulatedDevice::answer_stall(std::uint8_t queue, std::uint32_t moved) {
   // On endpoint 0 a stall is for this request only (USB 2.0, 8.5.3.4).
   if (queue != 0) queues_[queue].halted = true;
-  settle(queue, usb::Status::Stalled, 0);
+  settle(queue, usb::Status::Stalled, std::min(moved, front(queue).length));
 }
 
 }  // namespace periprox::emulated

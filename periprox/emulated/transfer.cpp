@@ -58,6 +58,10 @@ void InTransfer::send_reserved(std::uint32_t count) {
   if (pending()) ticket_.device().answer_filled(ticket_.queue(), count);
 }
 
+void InTransfer::send_reserved_then_stall(std::uint32_t count) {
+  if (pending()) ticket_.device().answer_filled_then_stall(ticket_.queue(), count);
+}
+
 void InTransfer::stall() {
   if (pending()) ticket_.device().answer_stall(ticket_.queue());
 }
@@ -80,6 +84,10 @@ void OutTransfer::accept() {
 
 void OutTransfer::accept_then_halt() {
   if (pending()) ticket_.device().answer_accept_then_halt(ticket_.queue());
+}
+
+void OutTransfer::accept_then_stall(std::uint32_t count) {
+  if (pending()) ticket_.device().answer_stall(ticket_.queue(), count);
 }
 
 void OutTransfer::stall() {

@@ -72,6 +72,9 @@ class InTransfer {
   [[nodiscard]] MutableBytes reserve(std::uint32_t count);
   /// Answers with the first `count` bytes of what reserve() gave.
   void send_reserved(std::uint32_t count);
+  /// The same, then STALL: the endpoint is halted. When the data does not end this transfer by
+  /// itself (it ends on a full packet), this one ends as stalled, with the data.
+  void send_reserved_then_stall(std::uint32_t count);
   /// Answers STALL: the endpoint is halted until the host clears it.
   void stall();
 
@@ -100,6 +103,8 @@ class OutTransfer {
   void accept();
   /// Takes all of it and halts the endpoint: the next transfer gets STALL.
   void accept_then_halt();
+  /// Takes the first `count` bytes, then answers STALL: the transfer ends as stalled.
+  void accept_then_stall(std::uint32_t count);
   /// Answers STALL: the endpoint is halted until the host clears it.
   void stall();
 

@@ -1,6 +1,8 @@
 # Emulated disks under the kernel's own usb-storage and file systems, through stock vhci_hcd: what is
 # written through a file system lies in the image, byte by byte; media come and go; a disk that is
 # unplugged in the middle of a write leaves an image that fsck can mend.
+#
+# lab-timeout: 600
 . "$LAB_REPO/lab/guest/lib.sh"
 
 disk_of() { # BUSID

@@ -7,10 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "periprox/emulated/composite.hpp"
 #include "periprox/emulated/emulated_device.hpp"
 #include "periprox/emulated/go_temp.hpp"
 #include "periprox/emulated/keyboard.hpp"
 #include "periprox/emulated/pointer.hpp"
+#include "periprox/emulated/serial.hpp"
 #include "periprox/emulated/storage.hpp"
 #include "periprox/emulated/zero.hpp"
 
@@ -77,8 +79,8 @@ Identity read_identity(SettingsReader& settings, std::uint16_t idProduct, std::s
 }
 
 std::span<const DeviceType> catalog() {
-  static const std::array types{go_temp_type(), keyboard_type(), mouse_type(),
-                                storage_type(), tablet_type(),   zero_type()};
+  static const std::array types{composite_type(), go_temp_type(), keyboard_type(), mouse_type(),
+                                serial_type(),    storage_type(), tablet_type(),   zero_type()};
   return types;
 }
 

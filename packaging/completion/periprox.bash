@@ -1,7 +1,7 @@
 # Completion of periprox for bash.
 
 _periprox_devices() {
-	printf '%s\n' emulated: usbip:// usbip+unix:///
+	printf '%s\n' emulated: recorded: usbip:// usbip+unix:///
 	# Names of emulated devices and bus ids, as the program itself tells them.
 	periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p'
 	periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p'

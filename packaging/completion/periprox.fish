@@ -1,7 +1,7 @@
 # Completion of periprox for fish.
 
 function __periprox_devices
-    printf '%s\n' usbip:// usbip+unix:///
+    printf '%s\n' recorded: usbip:// usbip+unix:///
     periprox list --emulated 2>/dev/null | string match -r '^emulated:\S+$'
     periprox list 2>/dev/null | string match -r '^\d+-[\d.]+'
 end

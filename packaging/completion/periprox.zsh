@@ -6,7 +6,7 @@ _periprox_devices() {
   devices=(${(f)"$(periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p')"})
   devices+=(${(f)"$(periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p')"})
   compadd -- $devices
-  compadd -S '' -- usbip:// usbip+unix:///
+  compadd -S '' -- recorded: usbip:// usbip+unix:///
 }
 
 # Of every verb that moves URBs.

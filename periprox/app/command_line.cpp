@@ -16,6 +16,7 @@ constexpr std::string_view kDevices =
     "  1-1.2                            plugged in here, by bus id\n"
     "  0x08f7.0x0002[@SERIAL]           plugged in here, by vendor, product and serial number\n"
     "  emulated:NAME?SETTING=VALUE&...  a device that does not exist (list --emulated)\n"
+    "  recorded:FILE                    played from a capture\n"
     "  usbip://HOST[:PORT]/1-1          exported by a server; ids instead of 1-1 work too\n"
     "  usbip+unix:///PATH/1-1           the same, through a Unix socket\n";
 

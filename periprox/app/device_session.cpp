@@ -35,7 +35,7 @@ Result<DeviceSession> DeviceSession::open(const std::string& locator,
   auto parts = std::make_unique<Parts>();
   auto stages = service::Stages::create(stage_options, parts->loop, print_advice);
   if (!stages) return forward_error(stages);
-  parts->opener.emplace(parts->loop, service::Opener::Advise{}, std::move(*stages));
+  parts->opener.emplace(parts->loop, print_advice, std::move(*stages));
   std::optional<Result<service::OpenedDevice>> opened;
   parts->opener->open(locator, [&](auto result) { opened = std::move(result); });
   parts->loop.run_until([&] { return opened.has_value() || parts->interrupted; });

@@ -237,7 +237,8 @@ class ServingErrors(Case):
         self.assert_fails(run("serve", "emulated:nothing"), 2, "there is no such device", "go_temp", "zero")
         self.assert_fails(run("serve", "emulated:go_temp?celsius=warm"), 2, "celsius", "warm")
         self.assert_fails(run("serve", "usbip://127.0.0.1"), 2, "no device on it", "try: add /BUSID")
-        self.assert_fails(run("serve", "recorded:x.pcapng"), 1, "not supported by this build")
+        self.assert_fails(run("serve", "recorded:/nowhere/x.pcapng"), 1, "/nowhere/x.pcapng", "No such file")
+        self.assert_fails(run("serve", "recorded:"), 2, "the file is missing")
 
     def test_unknown_devices(self):
         self.assert_fails(run("serve", "250-9.9"), 1, "250-9.9", "try: ")
@@ -599,6 +600,51 @@ class Inspecting(Case):
         reader.send_signal(signal.SIGINT)
         self.assertIn(b"transfers", reader.communicate(timeout=PATIENCE)[0])
         self.assertEqual(reader.returncode, 0)
+
+
+class Playing(Case):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = os.path.join(folder.name, "trace.pcapng")
+        self.device = f"recorded:{self.file}?timing=fast"
+
+    def read(self, device, *options, count=4):
+        return run("transfer", device, "in", "0x81", "8", "--count", str(count), "--hex", *options)
+
+    def test_a_thermometer_lives_on_in_its_capture(self):
+        live = self.assert_done(self.read("emulated:go_temp?celsius=21.5&period_ms=5", "--capture", self.file))
+        self.assertEqual(self.assert_done(self.read(self.device)), live)
+        shown = self.assert_done(run("show", self.device)).decode()
+        self.assertRegex(shown, r"idVendor +0x08f7")
+        self.assertIn("Go! Temp", shown)
+        with Server(self.device) as server:
+            self.assertEqual(self.assert_done(self.read(server.url("1-1"))), live)
+
+    def test_two_runs_are_the_same_byte_for_byte(self):
+        self.assert_done(self.read("emulated:go_temp?ramp=20:40:0.5&period_ms=5", "--capture", self.file, count=20))
+        copies = [self.file + name for name in (".1.pcapng", ".2.pcapng")]
+        for copy in copies:
+            self.assert_done(self.read(self.device, "--capture", copy, count=20))
+        self.assertIn(b"say the same: 20 transfers", self.assert_done(run("inspect", *copies)))
+
+    def test_what_was_never_asked(self):
+        self.assert_done(self.read("emulated:go_temp?period_ms=5", "--capture", self.file))
+        vendor = ["control", "0xc0", "7", "0", "0", "4"]
+        nearest = run("transfer", self.device, *vendor)
+        self.assertEqual(nearest.returncode, 1)
+        self.assertIn(b"the recording has no vendor request 0x07", nearest.stderr)
+        gone = run("transfer", self.device + "&on_miss=stop", *vendor)
+        self.assertEqual(gone.returncode, 1)
+        self.assertNotIn(b"STALL", gone.stderr)
+
+    def test_settings_that_make_no_sense(self):
+        self.assert_done(self.read("emulated:go_temp?period_ms=5", "--capture", self.file))
+        for setting, text in (("timing=slow", "timing"), ("on_miss=guess", "on_miss"), ("colour=red", "colour"),
+                              ("timing=x0", "timing")):
+            self.assert_fails(run("show", f"recorded:{self.file}?{setting}"), 2, text)
+        self.assert_fails(run("show", f"recorded:{self.file}?device=7.7"), 1, "7.7", "it has 0.1")
+        self.assert_fails(run("show", f"recorded:{__file__}"), 1, "neither as a pcapng nor as a pcap file")
 
 
 class CommandLine(Case):

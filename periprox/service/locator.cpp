@@ -16,8 +16,7 @@ struct UnsupportedForm {
   std::string_view prefix;
   std::string_view what;
 };
-constexpr std::array<UnsupportedForm, 5> kUnsupported{{
-    {"recorded:", "playing a recording as a device"},
+constexpr std::array<UnsupportedForm, 4> kUnsupported{{
     {"ring:", "a device behind a shared-memory ring"},
     {"usbip+tls:", "a server behind TLS"},
     {"usbip+vsock:", "a server behind vsock"},
@@ -49,6 +48,20 @@ Result<Locator> parse_emulated(std::string_view whole) {
     return no_locator(whole, "the name of the emulated device is missing or has odd characters",
                       "`periprox list --emulated` shows the names");
   }
+  if (question == std::string_view::npos) return locator;
+  auto settings = emulated::parse_settings(rest.substr(question + 1));
+  if (!settings) return forward_error(settings);
+  locator.settings = std::move(*settings);
+  return locator;
+}
+
+Result<Locator> parse_recorded(std::string_view whole) {
+  const auto rest = whole.substr(std::string_view("recorded:").size());
+  const auto question = rest.rfind('?');
+  auto path = percent_decode(rest.substr(0, question));
+  if (!path) return forward_error(path);
+  if (path->empty()) return no_locator(whole, "the file is missing", "recorded:trace.pcapng");
+  RecordedLocator locator{.path = std::move(*path)};
   if (question == std::string_view::npos) return locator;
   auto settings = emulated::parse_settings(rest.substr(question + 1));
   if (!settings) return forward_error(settings);
@@ -126,6 +139,7 @@ Result<Locator> parse_locator(std::string_view text) {
                 std::string(form.what) + " is not supported by this build", std::string(kForms));
   }
   if (text.starts_with("emulated:")) return parse_emulated(text);
+  if (text.starts_with("recorded:")) return parse_recorded(text);
   if (text.starts_with("usbip://")) return parse_tcp(text);
   if (text.starts_with("usbip+unix:")) return parse_unix(text);
   if (const auto colon = text.find("://"); colon != std::string_view::npos) {

@@ -27,7 +27,14 @@ struct RemoteLocator {
   friend bool operator==(const RemoteLocator&, const RemoteLocator&) = default;
 };
 
-using Locator = std::variant<physical::Locator, EmulatedLocator, RemoteLocator>;
+/// A device that a capture plays, and how.
+struct RecordedLocator {
+  std::string path;
+  emulated::Settings settings;
+  friend bool operator==(const RecordedLocator&, const RecordedLocator&) = default;
+};
+
+using Locator = std::variant<physical::Locator, EmulatedLocator, RemoteLocator, RecordedLocator>;
 
 /// Reads a device locator. Usage says what is wrong with anything else, NotSupported names a form
 /// that this build cannot open.

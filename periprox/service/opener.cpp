@@ -8,6 +8,7 @@
 #include "periprox/link/loop.hpp"
 #include "periprox/physical/blocking_pool.hpp"
 #include "periprox/service/open_physical.hpp"
+#include "periprox/service/open_recorded.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/service/remote_opener.hpp"
 #include "periprox/service/stages.hpp"
@@ -71,6 +72,13 @@ void Opener::open(std::string_view text, Done done) {
     loop.post([named, opened] { named(opened); });
   } else if (const auto* remote = std::get_if<RemoteLocator>(&*locator)) {
     common_->remote.open(*remote, std::move(named));
+  } else if (const auto* recorded = std::get_if<RecordedLocator>(&*locator)) {
+    // Reading a long capture takes its time.
+    common_->pool.run([&loop, named, recorded = *recorded, advise = common_->advise,
+                       busy = asio::make_work_guard(loop.io())] {
+      auto opened = open_recorded(recorded, loop, advise);
+      loop.post([named, opened = std::move(opened)] { named(opened); });
+    });
   } else {
     open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), common_->advise,
                   std::move(named));

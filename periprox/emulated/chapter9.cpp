@@ -147,8 +147,10 @@ Answer Chapter9::descriptor(const usb::SetupPacket& setup) const {
 }
 
 Answer Chapter9::string(std::uint8_t index, std::uint16_t language) const {
-  if (index != 0 && language != kLanguage) return standard::Stall{};
-  return nth(descriptors_.strings, index);
+  if (index == 0 || language == kLanguage) return nth(descriptors_.strings, index);
+  const auto translated = descriptors_.translated.find(language);
+  if (translated == descriptors_.translated.end()) return standard::Stall{};
+  return nth(translated->second, index);
 }
 
 // --- Interface -----------------------------------------------------------------------------------

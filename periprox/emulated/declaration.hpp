@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -55,7 +56,8 @@ struct Request {
 struct Endpoint {
   usb::EndpointAddress address = {};
   usb::TransferType type = usb::TransferType::Bulk;
-  /// Bytes in a packet, at most what the speed allows; 0 = as many as it allows.
+  /// Bytes in a packet; 0 = as many as the speed allows. A periodic endpoint gets at most those, a
+  /// bulk endpoint must say what the speed allows or nothing.
   std::uint16_t max_packet_size = 0;
   /// Period of a periodic endpoint; rounded down to what the speed can express.
   Duration interval = {};
@@ -129,6 +131,13 @@ struct Configuration {
   std::vector<Interface> interfaces = {};
 };
 
+/// The strings of a device in another language than English, by their English text; what is not
+/// among them stays English. At most kMaxLanguages - 1 of these.
+struct Translation {
+  std::uint16_t language = 0;  ///< LANGID, e.g. 0x0407 for German.
+  std::map<std::string, std::string> texts = {};
+};
+
 struct Declaration {
   std::uint16_t idVendor = 0;
   std::uint16_t idProduct = 0;
@@ -139,6 +148,7 @@ struct Declaration {
   std::string manufacturer = {};
   std::string product = {};
   std::string serial_number = {};  ///< Empty = none.
+  std::vector<Translation> translations = {};
   /// The speeds it can run at.
   std::vector<usb::Speed> speeds = {usb::Speed::Full, usb::Speed::High, usb::Speed::Super,
                                     usb::Speed::SuperPlus};

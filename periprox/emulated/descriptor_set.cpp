@@ -25,15 +25,24 @@ class StringTable {
     return static_cast<std::uint8_t>(texts_.size());
   }
 
-  [[nodiscard]] std::vector<std::vector<std::byte>> build() const {
+  /// All of them; index 0 lists English and the languages of `translations`.
+  [[nodiscard]] std::vector<std::vector<std::byte>> build(
+      const std::vector<Translation>& translations, const Translation* into = nullptr) const {
     std::vector<std::vector<std::byte>> strings;
     if (texts_.empty()) return strings;
-    strings.push_back(usb::build_language_list(std::span(&kLanguage, 1)));
-    for (const auto& text : texts_) strings.push_back(usb::build_string(text));
+    std::vector<std::uint16_t> languages{kLanguage};
+    for (const auto& translation : translations) languages.push_back(translation.language);
+    strings.push_back(usb::build_language_list(languages));
+    for (const auto& text : texts_) {
+      const auto translated = into != nullptr ? into->texts.find(text) : Texts::const_iterator{};
+      const bool found = into != nullptr && translated != into->texts.end();
+      strings.push_back(usb::build_string(found ? translated->second : text));
+    }
     return strings;
   }
 
  private:
+  using Texts = std::map<std::string, std::string>;
   std::vector<std::string> texts_;
 };
 
@@ -50,9 +59,9 @@ std::uint16_t largest_packet(TransferType type, Speed speed) {
 
 std::uint16_t packet_size(const Endpoint& endpoint, Speed speed) {
   const auto largest = largest_packet(endpoint.type, speed);
-  // Bulk packets have one size at high speed and above.
-  const bool fixed = endpoint.type == TransferType::Bulk && usb::uses_microframes(speed);
-  if (fixed || endpoint.max_packet_size == 0) return largest;
+  if (endpoint.max_packet_size == 0) return largest;
+  // Bulk packets have one size at most speeds; a wrong one is found by check_configuration().
+  if (endpoint.type == TransferType::Bulk) return endpoint.max_packet_size;
   return std::min(endpoint.max_packet_size, largest);
 }
 
@@ -337,6 +346,9 @@ Result<DescriptorSet> derive_descriptors(const Declaration& declaration, Speed s
   if (declaration.configurations.empty() || declaration.configurations.size() > 255) {
     return refuse(declaration, speed, "a device has 1 to 255 configurations");
   }
+  if (declaration.translations.size() >= kMaxLanguages) {
+    return refuse(declaration, speed, "its strings are in more than 126 languages");
+  }
 
   DescriptorSet set;
   StringTable strings;
@@ -345,7 +357,10 @@ Result<DescriptorSet> derive_descriptors(const Declaration& declaration, Speed s
   if (auto text = findings_text(set.configurations, speed); !text.empty()) {
     return refuse(declaration, speed, std::move(text));
   }
-  set.strings = strings.build();
+  set.strings = strings.build(declaration.translations);
+  for (const auto& translation : declaration.translations) {
+    set.translated[translation.language] = strings.build(declaration.translations, &translation);
+  }
   set.configuration_blocks = build_blocks(set.configurations, usb::DescriptorType::Configuration);
   for (std::size_t i = 0; i < set.configurations.size(); ++i) {
     // The model says what the device sends.

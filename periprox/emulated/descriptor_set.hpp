@@ -2,6 +2,7 @@
 // USB 2.0 chapter 9.6; USB 3.2 chapter 9.6 (companions, BOS, bMaxPacketSize0 as an exponent).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ struct DescriptorSet {
   std::vector<std::byte> bos;  ///< Empty when there is none.
   /// By string index; 0 is the list of languages, which exists when any string does.
   std::vector<std::vector<std::byte>> strings;
+  /// The same in other languages.
+  std::map<std::uint16_t, std::vector<std::vector<std::byte>>> translated;
 };
 
 /// Derives the descriptors at `speed`. Fails with Usage when the declaration cannot run at that
@@ -32,7 +35,9 @@ struct DescriptorSet {
 [[nodiscard]] Result<DescriptorSet> derive_descriptors(const Declaration& declaration,
                                                        usb::Speed speed);
 
-/// The language of all strings: English (United States).
+/// The language of the strings in a declaration: English (United States).
 inline constexpr std::uint16_t kLanguage = 0x0409;
+/// What fits into string descriptor 0.
+inline constexpr std::size_t kMaxLanguages = 126;
 
 }  // namespace periprox::emulated

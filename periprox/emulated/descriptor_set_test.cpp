@@ -139,5 +139,27 @@ TEST(DescriptorSet, FullSpeedOnlyDeviceHasNoQualifier) {
   EXPECT_FALSE(derive_descriptors(declaration, Speed::Full)->qualifier);
 }
 
+TEST(DescriptorSet, RefusesABulkPacketSizeOfAnotherSpeedInTheStandardsWords) {
+  auto declaration = everything();
+  declaration.configurations[0].interfaces[0].settings[1].endpoints[0].max_packet_size = 64;
+  EXPECT_TRUE(derive_descriptors(declaration, Speed::Full));
+  const auto refused = derive_descriptors(declaration, Speed::High);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().why,
+              HasSubstr("endpoint 0x81: bulk at high speed takes 512 bytes, not 64"));
+}
+
+TEST(DescriptorSet, HasItsStringsInSeveralLanguages) {
+  auto declaration = everything();
+  declaration.manufacturer = "Maker";
+  declaration.translations = {{.language = 0x0407, .texts = {{"Everything", "Alles"}}}};
+  const auto set = derive_descriptors(declaration, Speed::High).value();
+  EXPECT_EQ(set.strings.at(0), raw_bytes({6, 3, 0x09, 0x04, 0x07, 0x04}));
+  EXPECT_EQ(usb::parse_string(set.strings.at(2)), "Everything");
+  const auto& german = set.translated.at(0x0407);
+  EXPECT_EQ(usb::parse_string(german.at(1)), "Maker") << "what is not translated stays";
+  EXPECT_EQ(usb::parse_string(german.at(2)), "Alles");
+}
+
 }  // namespace
 }  // namespace periprox::emulated

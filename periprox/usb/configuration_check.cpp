@@ -59,6 +59,26 @@ bool packet_size_allowed(TransferType type, Speed speed, std::uint32_t size) {
   return false;
 }
 
+/// What packet_size_allowed() allows, in words.
+std::string packet_sizes(TransferType type, Speed speed) {
+  const bool fast = uses_microframes(speed);
+  switch (type) {
+    case TransferType::Control:
+      if (is_super(speed)) return "512";
+      if (fast) return "64";
+      return speed == Speed::Low ? "8" : "8, 16, 32 or 64";
+    case TransferType::Bulk:
+      if (is_super(speed)) return "1024";
+      return fast ? "512" : "8, 16, 32 or 64";
+    case TransferType::Interrupt:
+      if (fast) return "at most 1024";
+      return speed == Speed::Low ? "at most 8" : "at most 64";
+    case TransferType::Isochronous:
+      return fast ? "at most 1024" : "at most 1023";
+  }
+  return "other";
+}
+
 void check_high_bandwidth(const Endpoint& endpoint, Speed speed, Checker& check) {
   const std::uint32_t value = endpoint.descriptor.wMaxPacketSize;
   const auto additional = (value >> 11) & 3;
@@ -118,9 +138,9 @@ void check_endpoint(const Endpoint& endpoint, Speed speed, Checker check) {
   check.expect(speed != Speed::Low || low_speed_type,
                "a low-speed device has only control and interrupt endpoints");
   check.expect(packet_size_allowed(type, speed, endpoint.max_packet_size()),
-               "wMaxPacketSize is " + std::to_string(endpoint.max_packet_size()) +
-                   ", not allowed for " + std::string(transfer_type_name(type)) + " at " +
-                   std::string(speed_name(speed)) + " speed");
+               std::string(transfer_type_name(type)) + " at " + std::string(speed_name(speed)) +
+                   " speed takes " + packet_sizes(type, speed) + " bytes, not " +
+                   std::to_string(endpoint.max_packet_size()));
   check_high_bandwidth(endpoint, speed, check);
   check_interval(endpoint, speed, check);
   check_companion(endpoint, speed, check);

@@ -62,18 +62,18 @@ TEST(CheckConfiguration, FindsNothingWrongWithSoundOnes) {
 TEST(CheckConfiguration, NamesThePlaceAndThePacketSize) {
   EXPECT_THAT(findings(with(endpoint(0x81, TransferType::Bulk, 64)), Speed::High),
               ElementsAre("configuration 1 interface 0 alternate setting 0 endpoint 0x81: "
-                          "wMaxPacketSize is 64, not allowed for bulk at high speed"));
+                          "bulk at high speed takes 512 bytes, not 64"));
 }
 
 TEST(CheckConfiguration, FindsPacketsThatAreTooLarge) {
   EXPECT_THAT(findings(with(endpoint(0x81, TransferType::Interrupt, 9)), Speed::Low),
-              ElementsAre(HasSubstr("wMaxPacketSize is 9")));
+              ElementsAre(HasSubstr("bytes, not 9")));
   EXPECT_THAT(findings(with(endpoint(0x81, TransferType::Interrupt, 65)), Speed::Full),
-              ElementsAre(HasSubstr("wMaxPacketSize is 65")));
+              ElementsAre(HasSubstr("bytes, not 65")));
   EXPECT_THAT(findings(in_setting_1(endpoint(0x81, TransferType::Isochronous, 1024)), Speed::Full),
-              ElementsAre(HasSubstr("wMaxPacketSize is 1024")));
+              ElementsAre(HasSubstr("bytes, not 1024")));
   EXPECT_THAT(findings(with(endpoint(0x81, TransferType::Interrupt, 1025)), Speed::High),
-              ElementsAre(HasSubstr("wMaxPacketSize is 1025")));
+              ElementsAre(HasSubstr("bytes, not 1025")));
 }
 
 TEST(CheckConfiguration, FindsEndpointsThatLowSpeedDoesNotHave) {

@@ -14,6 +14,7 @@
 #include "periprox/emulated/pointer.hpp"
 #include "periprox/emulated/serial.hpp"
 #include "periprox/emulated/storage.hpp"
+#include "periprox/emulated/vendor.hpp"
 #include "periprox/emulated/zero.hpp"
 
 namespace periprox::emulated {
@@ -79,8 +80,9 @@ Identity read_identity(SettingsReader& settings, std::uint16_t idProduct, std::s
 }
 
 std::span<const DeviceType> catalog() {
-  static const std::array types{composite_type(), go_temp_type(), keyboard_type(), mouse_type(),
-                                serial_type(),    storage_type(), tablet_type(),   zero_type()};
+  static const std::array types{composite_type(), go_temp_type(), keyboard_type(),
+                                mouse_type(),     serial_type(),  storage_type(),
+                                tablet_type(),    vendor_type(),  zero_type()};
   return types;
 }
 

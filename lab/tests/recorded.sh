@@ -1,0 +1,139 @@
+# Real drivers, fooled by a recording: a thermometer, a keyboard, a serial port and a disk are used through
+# stock vhci_hcd and captured, then used again with nothing behind them but the capture. What
+# programs see is the same. tshark finds nothing malformed in the capture, which has isochronous
+# transfers too.
+#
+# lab-timeout: 900
+. "$LAB_REPO/lab/guest/lib.sh"
+
+modprobe ldusb
+modprobe usbhid
+modprobe hid-generic
+modprobe evdev
+modprobe cdc-acm
+modprobe usb-storage
+modprobe sd_mod
+echo 0 > /sys/module/usb_storage/parameters/delay_use
+echo 08f7 0002 > /sys/bus/usb/drivers/ldusb/new_id
+export TMPDIR=$LAB_SCRATCH
+trace=$LAB_SCRATCH/trace.pcapng
+mkfifo "$LAB_SCRATCH/text"
+head -c 4M /dev/urandom > "$LAB_SCRATCH/disk.img"
+
+# Each of these uses a device as a program would, and leaves what it saw in OUTCOME.
+
+use_thermometer() { # BUSID
+    attach "$1"
+    wait_for test -c /dev/ldusb0 || bail_out "ldusb binds"
+    OUTCOME=$(timeout "$LAB_PATIENCE" dd if=/dev/ldusb0 bs=8 count=6 2> /dev/null | od -An -v -t x1)
+    detach "$PORT"
+}
+
+event_node() {
+    local found
+    found=$(echo /sys/bus/usb/devices/"$LOCAL"/"$LOCAL":*/*/input/input*/event*)
+    [[ -e $found ]] && echo "/dev/input/$(basename "$found")"
+}
+has_event_node() { [[ -n $(event_node) ]]; }
+recorder_has() { readlink "/proc/$RECORDER/fd/"* | grep -q -x "$1"; }
+# Presses and releases of keys (EV_KEY), without the kernel's own repetitions.
+keys() { od -An -v -w24 -t u2 "$LAB_SCRATCH/events" | awk '$9 == 1 && $11 != 2 { print $10, $11 }'; }
+has_keys() { (($(keys | wc -l) >= 8)); }
+use_keyboard() { # BUSID [TYPE]
+    attach "$1"
+    wait_for has_event_node || bail_out "an input device appears" "$(dmesg | tail -n 5)"
+    local node
+    node=$(event_node)
+    cat "$node" > "$LAB_SCRATCH/events" &
+    RECORDER=$!
+    wait_for recorder_has "$node" || bail_out "$node opens"
+    # Time for the one who reads the recording, which plays at a quarter of its speed.
+    if [[ -n ${2-} ]]; then sleep 5 && printf 'Hi!' > "$LAB_SCRATCH/text"; fi
+    wait_for has_keys
+    OUTCOME=$(keys)
+    kill "$RECORDER"
+    wait "$RECORDER" 2> /dev/null
+    detach "$PORT"
+}
+
+tty_node() {
+    local found
+    found=$(echo /sys/bus/usb/devices/"$LOCAL"/"$LOCAL":*/tty/tty*)
+    [[ -e $found ]] && echo "/dev/$(basename "$found")"
+}
+has_tty() { [[ -c $(tty_node) ]]; }
+use_serial() { # BUSID
+    attach "$1"
+    wait_for has_tty || bail_out "a serial port appears" "$(dmesg | tail -n 8)"
+    exec 5<> "$(tty_node)"
+    must stty -F "$(tty_node)" 115200 raw -echo -crtscts clocal
+    local line word
+    OUTCOME=
+    for word in one two three; do
+        echo "$word" >&5
+        read -r -t "$LAB_PATIENCE" line <&5
+        OUTCOME+=" $line"
+    done
+    exec 5>&-
+    detach "$PORT"
+}
+
+disk_node() {
+    local found
+    found=$(echo /sys/bus/usb/devices/"$LOCAL"/"$LOCAL":1.0/host*/target*/*/block/*)
+    [[ -e $found ]] && echo "/dev/$(basename "$found")"
+}
+has_disk() { [[ -b $(disk_node) ]]; }
+use_disk() { # BUSID
+    attach "$1"
+    wait_for has_disk || bail_out "a disk appears" "$(dmesg | tail -n 8)"
+    OUTCOME=$(dd "if=$(disk_node)" bs=64K count=32 iflag=direct 2> /dev/null | md5sum)
+    OUTCOME+=" $(cat "/sys/block/$(basename "$(disk_node)")/size")"
+    detach "$PORT"
+}
+
+start_server tcp://127.0.0.1:3240 --capture "$trace" 'emulated:go_temp?ramp=20:40:0.5&period_ms=10' \
+    "emulated:keyboard?input=$LAB_SCRATCH/text" 'emulated:serial?to=exec:cat' \
+    "emulated:storage?image=$LAB_SCRATCH/disk.img&readonly=1" 'emulated:zero'
+use_thermometer 1-1
+thermometer=$OUTCOME
+check_equal "the thermometer gives six reports" 6 "$(wc -l <<< "$(fold -w 24 <<< "$thermometer")")"
+use_keyboard 1-2 type
+keyboard=$OUTCOME
+# Left shift and H, i, left shift and 1.
+check_equal "the keys are pressed and released" 10 "$(wc -l <<< "$keyboard")"
+use_serial 1-3
+serial=$OUTCOME
+check_equal "the serial port echoes" " one two three" "$serial"
+use_disk 1-4
+disk=$OUTCOME
+check_equal "the disk is its image" "$(head -c 2M "$LAB_SCRATCH/disk.img" | md5sum) 8192" "$disk"
+attach 1-5
+bind_usbtest "$LOCAL" 1 0
+run_usbtest "isochronous transfers, captured" "$LOCAL" 15:iterations=5,length=4096,sglen=4 \
+    16:iterations=5,length=4096,sglen=4
+detach "$PORT"
+stop_server
+expect_clean_dmesg
+
+seen() { tshark -r "$trace" -Y "$1" -T fields -e frame.number 2> /dev/null | wc -l; }
+check_equal "tshark finds nothing malformed" 0 "$(seen '_ws.malformed')"
+check "it sees HID reports" test "$(seen 'usbhid.data')" -gt 6
+check "it sees SCSI commands" test "$(seen 'scsi_sbc.opcode || scsi.inquiry.version')" -gt 0
+check "it sees line coding" test "$(seen 'usb.bInterfaceClass == 2 || usbcom')" -gt 0
+check "it sees isochronous packets" test "$(seen 'usb.iso.numdesc > 0')" -gt 10
+check_equal "no record is missing" "" "$("$PERIPROX" inspect "$trace" --summary | grep missing)"
+
+start_server tcp://127.0.0.1:3240 "recorded:$trace?device=0.1" "recorded:$trace?device=0.2&timing=x0.25" \
+    "recorded:$trace?device=0.3&timing=fast" "recorded:$trace?device=0.4&timing=fast"
+use_thermometer 1-1
+check_equal "ldusb reads the same from the recording" "$thermometer" "$OUTCOME"
+use_serial 1-3
+check_equal "cdc_acm talks to the recording" "$serial" "$OUTCOME"
+use_disk 1-4
+check_equal "usb-storage reads the same from the recording" "$disk" "$OUTCOME"
+use_keyboard 1-2
+check_equal "the recording types the same keys" "$(head -n 8 <<< "$keyboard")" "$(head -n 8 <<< "$OUTCOME")"
+stop_server
+expect_clean_dmesg
+finish

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -205,6 +206,50 @@ void many_sessions(Bench& bench) {
       [&] { return cost(thousand); }, 1.2, true);
 }
 
+/// What it costs to capture everything, 64 bytes of each URB.
+void captures(Bench& bench) {
+  struct Case {
+    const char* name;
+    UrbShape shape;
+    std::size_t count;
+    std::size_t in_flight;
+    double bound;
+  };
+  const Case cases[] = {
+      {"captured: bulk in 64 KiB, 8 in flight",
+       {TransferType::Bulk, true, 64 << 10},
+       16'384,
+       8,
+       0.97},
+      {"captured: bulk out 64 KiB, 8 in flight",
+       {TransferType::Bulk, false, 64 << 10},
+       16'384,
+       8,
+       0.97},
+      {"captured: control round trip", {TransferType::Control, true, 18}, 20'000, 1, 0.97},
+      {"captured: 512-byte bulk in, 32 in flight",
+       {TransferType::Bulk, true, 512},
+       200'000,
+       32,
+       0.7},
+  };
+  const auto file = std::filesystem::temp_directory_path() / "periprox-bench.pcapng";
+  UrbPath plain(SocketKind::Unix, 1);
+  {
+    UrbPath captured(SocketKind::Unix, 1, file.string());
+    for (const auto& [name, shape, count, in_flight, bound] : cases) {
+      const auto urbs = bench.scaled(count);
+      const auto rate = [&](UrbPath& path) {
+        return static_cast<double>(urbs) / path.run(shape, urbs, in_flight) / 1e3;
+      };
+      bench.compare(
+          name, "kURB/s", [&] { return rate(plain); }, [&] { return rate(captured); }, bound,
+          false);
+    }
+  }
+  std::filesystem::remove(file);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -229,6 +274,7 @@ int main(int argc, char** argv) {
     bulk(bench, kind);
   }
   many_sessions(bench);
+  captures(bench);
   bench.bound(
       "memory of one idle session", "bytes", [] { return idle_session_bytes(1000); }, 64 * 1024);
   return bench.finish();

@@ -17,6 +17,8 @@
 #include "periprox/link/pump.hpp"
 #include "periprox/session/usbip_client.hpp"
 #include "periprox/session/usbip_server.hpp"
+#include "periprox/stage/capture_file.hpp"
+#include "periprox/stage/capture_stage.hpp"
 
 namespace periprox::bench {
 namespace {
@@ -34,34 +36,62 @@ Lease lease_of(usb::Device& device) {
 /// Server sessions on a thread of their own.
 class ServerThread {
  public:
-  explicit ServerThread(std::vector<UniqueFd> sockets)
-      : thread_([this, sockets = std::move(sockets)]() mutable { serve(std::move(sockets)); }) {}
+  ServerThread(std::vector<UniqueFd> sockets, const std::string& capture) {
+    if (!capture.empty()) put_capture_in_front(capture);
+    thread_ =
+        std::thread([this, sockets = std::move(sockets)]() mutable { serve(std::move(sockets)); });
+  }
   ~ServerThread() {
     loop_.post([this] { loop_.stop(); });
     thread_.join();
   }
 
  private:
+  void put_capture_in_front(const std::string& path) {
+    constexpr std::uint32_t kSnapLength = 64;
+    auto file = stage::CaptureFile::open({.path = path}, [](const Error& error) {
+      std::fprintf(stderr, "%s\n", error.text().c_str());
+      std::exit(1);
+    });
+    if (!file) {
+      std::fprintf(stderr, "%s\n", file.error().text().c_str());
+      std::exit(1);
+    }
+    file_ = std::move(*file);
+    // The device is not the stage's to destroy.
+    const std::shared_ptr<usb::Device> device(&device_, [](usb::Device*) {});
+    stage_ = std::make_unique<stage::CaptureStage>(
+        device, file_->buffer(), stage::CaptureOptions{.name = "bench", .snap_length = kSnapLength},
+        stage::CalendarClock{.timers = &loop_});
+  }
+
   void serve(std::vector<UniqueFd> sockets) {
     std::vector<std::unique_ptr<link::Pump>> pumps;
     for (auto& socket : sockets) {
       pumps.push_back(std::make_unique<link::Pump>(loop_, std::move(socket),
-                                                   std::make_unique<UsbipServer>(lease_of(device_)),
+                                                   std::make_unique<UsbipServer>(lease_of(front())),
                                                    [](Protocol&) {}));
     }
     loop_.call_at(TimePoint::max(), [] {});  // Keeps the loop running while nothing is connected.
     loop_.run();
   }
 
+  usb::Device& front() {
+    if (stage_) return *stage_;
+    return device_;
+  }
+
   link::Loop loop_;
   NullDevice device_;
+  std::unique_ptr<stage::CaptureFile> file_;
+  std::unique_ptr<stage::CaptureStage> stage_;
   std::thread thread_;
 };
 
 }  // namespace
 
 struct UrbPath::Impl final : usb::CompletionSink {
-  Impl(SocketKind kind, std::size_t sessions) {
+  Impl(SocketKind kind, std::size_t sessions, const std::string& capture) {
     std::vector<UniqueFd> server_ends;
     std::size_t ready = 0;
     for (std::size_t i = 0; i < sessions; ++i) {
@@ -79,7 +109,7 @@ struct UrbPath::Impl final : usb::CompletionSink {
       pumps.push_back(
           std::make_unique<link::Pump>(loop, std::move(ours), std::move(client), [](Protocol&) {}));
     }
-    server = std::make_unique<ServerThread>(std::move(server_ends));
+    server = std::make_unique<ServerThread>(std::move(server_ends), capture);
     loop.run_until([&] { return ready == sessions; });
   }
 
@@ -122,8 +152,8 @@ struct UrbPath::Impl final : usb::CompletionSink {
   std::size_t completed = 0;
 };
 
-UrbPath::UrbPath(SocketKind kind, std::size_t sessions)
-    : impl_(std::make_unique<Impl>(kind, sessions)) {}
+UrbPath::UrbPath(SocketKind kind, std::size_t sessions, std::string capture)
+    : impl_(std::make_unique<Impl>(kind, sessions, capture)) {}
 UrbPath::~UrbPath() = default;
 
 double UrbPath::run(const UrbShape& shape, std::size_t count, std::size_t in_flight) {

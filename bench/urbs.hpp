@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "bench/sockets.hpp"
 #include "periprox/usb/urb.hpp"
@@ -20,7 +21,8 @@ struct UrbShape {
 /// constructed.
 class UrbPath {
  public:
-  UrbPath(SocketKind kind, std::size_t sessions);
+  /// With a path in `capture`, all that passes is captured to that file, 64 bytes of each URB.
+  UrbPath(SocketKind kind, std::size_t sessions, std::string capture = {});
   ~UrbPath();
   UrbPath(const UrbPath&) = delete;
   UrbPath& operator=(const UrbPath&) = delete;

@@ -647,6 +647,36 @@ class Playing(Case):
         self.assert_fails(run("show", f"recorded:{__file__}"), 1, "neither as a pcapng nor as a pcap file")
 
 
+class Stories(Case):
+    """docs/see-and-play-back.md, each story in a folder of its own."""
+
+    def run_story(self, title):
+        text = (ROOT / "docs/see-and-play-back.md").read_text()
+        story = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        blocks = re.findall(r"```bash\n(.*?)```\n\n```text\n(.*?)```", story, re.S)
+        self.assertTrue(blocks, title)
+        environment = {**os.environ, "PATH": os.path.dirname(PROGRAM) + ":" + os.environ.get("PATH", "")}
+        with tempfile.TemporaryDirectory() as folder:
+            for commands, expected in blocks:
+                done = subprocess.run(["bash", "-c", commands], cwd=folder, env=environment, capture_output=True,
+                                      timeout=PATIENCE, text=True)
+                place = 0
+                for line in expected.splitlines():
+                    pattern = re.escape(line.strip()).replace(r"\.\.\.", ".*").replace(r"\ ", r"\s+")
+                    found = re.compile(pattern).search(done.stdout, place)
+                    self.assertIsNotNone(found, f"{line!r} is not (there) in:\n{done.stdout}{done.stderr}")
+                    place = found.end()
+
+    def test_a_thermometer(self):
+        self.run_story("A thermometer that nobody documented")
+
+    def test_faults(self):
+        self.run_story("What a driver does when things go wrong")
+
+    def test_a_regression_test(self):
+        self.run_story("A regression test out of a capture")
+
+
 class CommandLine(Case):
     def test_wrong_usage_exits_with_2_and_points_to_help(self):
         self.assert_fails(run(), 2, "no verb", "try: ")

@@ -1,7 +1,7 @@
 # Completion of periprox for bash.
 
 _periprox_devices() {
-	printf '%s\n' emulated: recorded: usbip:// usbip+unix:///
+	printf '%s\n' emulated: recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec:
 	# Names of emulated devices and bus ids, as the program itself tells them.
 	periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p'
 	periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p'
@@ -12,13 +12,13 @@ _periprox() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-			serve | list | show | transfer | inspect) [[ -z $verb ]] && verb=$word ;;
+			serve | list | show | transfer | inspect | attach | detach | ports | export) [[ -z $verb ]] && verb=$word ;;
 			control | in | out) [[ $verb == transfer && -z $kind ]] && kind=$word ;;
 		esac
 	done
 	case $prev in
 		--listen)
-			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:///' -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:/// vsock://' -- "$cur")
 			return
 			;;
 		--fault)
@@ -33,18 +33,28 @@ _periprox() {
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
-		--timeout | --setting | --count | --snaplen | --capture-size | --capture-files | --seed | --endpoint | --from | --until) return ;;
+		--timeout | --setting | --count | --wait | --silence | --snaplen | --capture-size | --capture-files | --seed | --endpoint | --from | --until) return ;;
 	esac
 	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed'
 	case $verb in
-		'') words='serve list show transfer inspect --help --version' ;;
+		'') words='serve list show transfer inspect attach detach ports export --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;
-		list) words='--emulated --json --help usbip:// usbip+unix:///' ;;
+		list) words='--emulated --json --help usbip:// usbip+unix:/// usbip+vsock://' ;;
 		show) words="--timeout --json --help $stages" ;;
 		inspect)
 			words='--errors --endpoint --type --from --until --summary --follow --json --help'
 			[[ $cur != -* ]] && mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return
 			;;
+		attach) words="--direct --background --wait --silence --json --quiet --help $stages" ;;
+		detach)
+			words="--all --wait --json --help"
+			if [[ $cur != -* ]]; then
+				# Ports in use, and the bus ids of what is plugged into them.
+				words+=" $(periprox ports 2> /dev/null | awk 'NR > 1 { print $1, $2 }')"
+			fi
+			;;
+		ports) words='--all --json --help' ;;
+		export) words="--help $stages" ;;
 		transfer)
 			words="--timeout --setting --hex --json --help $stages"
 			case $kind in
@@ -54,7 +64,7 @@ _periprox() {
 			esac
 			;;
 	esac
-	if [[ $cur != -* && -n $verb && $verb != list && -z $kind ]]; then
+	if [[ $cur != -* && -n $verb && $verb != @(list|detach|ports) && -z $kind ]]; then
 		words+=" $(_periprox_devices)"
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -1,12 +1,12 @@
 # Completion of periprox for fish.
 
 function __periprox_devices
-    printf '%s\n' recorded: usbip:// usbip+unix:///
+    printf '%s\n' recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec:
     periprox list --emulated 2>/dev/null | string match -r '^emulated:\S+$'
     periprox list 2>/dev/null | string match -r '^\d+-[\d.]+'
 end
 
-set -l verbs serve list show transfer inspect
+set -l verbs serve list show transfer inspect attach detach ports export
 set -l kinds control in out
 
 complete -c periprox -f
@@ -17,13 +17,24 @@ complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a list -d 'Lis
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a show -d 'Shows descriptors'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a transfer -d 'Moves data'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a inspect -d 'Shows captures'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a attach -d 'Plugs devices into this kernel'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a detach -d 'Takes devices out of it'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a ports -d 'Lists virtual ports'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a export -d 'Exports over standard input'
 
-complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:///' -d 'Where to listen'
+complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:/// vsock://' -d 'Where to listen'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l yes -d 'Means all devices'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l quiet -d 'Prints warnings only'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l verbose -d 'Prints every connection'
 complete -c periprox -n '__fish_seen_subcommand_from list' -l emulated -d 'What can be emulated'
-complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:///' -d Server
+complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:/// usbip+vsock://' -d Server
+complete -c periprox -n '__fish_seen_subcommand_from attach' -l direct -d 'Gives the connection to the kernel'
+complete -c periprox -n '__fish_seen_subcommand_from attach' -l background -d 'Leaves a process that serves'
+complete -c periprox -n '__fish_seen_subcommand_from attach detach' -l wait -x -d Seconds
+complete -c periprox -n '__fish_seen_subcommand_from attach' -l silence -x -d Seconds
+complete -c periprox -n '__fish_seen_subcommand_from attach' -l quiet -d 'Prints warnings only'
+complete -c periprox -n '__fish_seen_subcommand_from detach ports' -l all -d 'All ports'
+complete -c periprox -n '__fish_seen_subcommand_from detach' -a "(periprox ports 2>/dev/null | string match -r '^\d+')" -d Port
 complete -c periprox -n "__fish_seen_subcommand_from $verbs" -l json -d 'Prints JSON'
 complete -c periprox -n '__fish_seen_subcommand_from inspect' -F
 complete -c periprox -n '__fish_seen_subcommand_from inspect' -l errors -d 'Only what went wrong'
@@ -33,14 +44,14 @@ complete -c periprox -n '__fish_seen_subcommand_from inspect' -l from -x -d 'Onl
 complete -c periprox -n '__fish_seen_subcommand_from inspect' -l until -x -d 'Only until so many seconds'
 complete -c periprox -n '__fish_seen_subcommand_from inspect' -l summary -d 'Only figures'
 complete -c periprox -n '__fish_seen_subcommand_from inspect' -l follow -d 'Waits for more'
-complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture -r -F -d 'Writes all traffic to a file'
-complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l snaplen -x -d 'Most bytes of data kept of a transfer'
-complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-size -x -d 'Begins a new file after that size'
-complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l capture-files -x -d 'How many files are kept'
-complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l fault -x -a 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -d 'Makes transfers go wrong'
-complete -c periprox -n '__fish_seen_subcommand_from serve show transfer' -l seed -x -d 'Repeats the faults of a run'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l capture -r -F -d 'Writes all traffic to a file'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l snaplen -x -d 'Most bytes of data kept of a transfer'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l capture-size -x -d 'Begins a new file after that size'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l capture-files -x -d 'How many files are kept'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l fault -x -a 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -d 'Makes transfers go wrong'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l seed -x -d 'Repeats the faults of a run'
 complete -c periprox -n '__fish_seen_subcommand_from show transfer' -l timeout -x -d Seconds
-complete -c periprox -n "__fish_seen_subcommand_from serve show transfer; and not __fish_seen_subcommand_from $kinds" -a '(__periprox_devices)' -d Device
+complete -c periprox -n "__fish_seen_subcommand_from serve show transfer attach export; and not __fish_seen_subcommand_from $kinds" -a '(__periprox_devices)' -d Device
 
 complete -c periprox -n "__fish_seen_subcommand_from transfer; and not __fish_seen_subcommand_from $kinds" -a "$kinds"
 complete -c periprox -n '__fish_seen_subcommand_from transfer' -l setting -x -d 'INTERFACE:ALTERNATE to select first'

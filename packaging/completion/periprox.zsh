@@ -6,7 +6,7 @@ _periprox_devices() {
   devices=(${(f)"$(periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p')"})
   devices+=(${(f)"$(periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p')"})
   compadd -- $devices
-  compadd -S '' -- recorded: usbip:// usbip+unix:///
+  compadd -S '' -- recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec:
 }
 
 # Of every verb that moves URBs.
@@ -39,13 +39,13 @@ _periprox() {
   _arguments -C \
     '(- *)'{-h,--help}'[prints help]' \
     '(- *)--version[prints the version]' \
-    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures"))' \
+    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input"))' \
     '*::argument:->argument'
   [[ $state == argument ]] || return
   case $words[1] in
     serve)
       _arguments $_periprox_stages \
-        '*--listen[where to listen]:address:(tcp\:// unix\:///)' \
+        '*--listen[where to listen]:address:(tcp\:// unix\:/// vsock\://)' \
         '--yes[means all devices]' \
         '--json[prints what happens as lines of JSON]' \
         '(--verbose)--quiet[prints warnings only]' \
@@ -58,7 +58,7 @@ _periprox() {
         '(1)--emulated[what can be emulated]' \
         '--json[prints JSON]' \
         '(- *)'{-h,--help}'[prints help]' \
-        '(--emulated)1:server:(usbip\:// usbip+unix\:///)'
+        '(--emulated)1:server:(usbip\:// usbip+unix\:/// usbip+vsock\://)'
       ;;
     show)
       _arguments $_periprox_stages \
@@ -81,6 +81,36 @@ _periprox() {
         '(- *)'{-h,--help}'[prints help]' \
         '1:capture:_files' \
         '(--follow)2:capture to compare with:_files'
+      ;;
+    attach)
+      _arguments $_periprox_stages \
+        '(--background)--direct[gives the connection to the kernel]' \
+        '(--direct)--background[leaves a process that serves]' \
+        '--wait[how long a device may take]:seconds:' \
+        '--silence[how long a machine may be silent]:seconds:' \
+        '--json[prints what happens as lines of JSON]' \
+        '--quiet[prints warnings only]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '*:device:_periprox_devices'
+      ;;
+    detach)
+      _arguments \
+        '(*)--all[every device]' \
+        '--wait[how long a port may take]:seconds:' \
+        '--json[prints lines of JSON]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '*:port:(${(f)"$(periprox ports 2> /dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")"})'
+      ;;
+    ports)
+      _arguments \
+        '--all[free ports too]' \
+        '--json[prints JSON]' \
+        '(- *)'{-h,--help}'[prints help]'
+      ;;
+    export)
+      _arguments $_periprox_stages \
+        '(- *)'{-h,--help}'[prints help]' \
+        '1:device:_periprox_devices'
       ;;
   esac
 }

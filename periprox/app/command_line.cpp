@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "periprox/app/arguments.hpp"
+#include "periprox/app/import_grammar.hpp"
 #include "periprox/app/stage_arguments.hpp"
 #include "periprox/service/printable.hpp"
 
@@ -18,13 +19,18 @@ constexpr std::string_view kDevices =
     "  emulated:NAME?SETTING=VALUE&...  a device that does not exist (list --emulated)\n"
     "  recorded:FILE                    played from a capture\n"
     "  usbip://HOST[:PORT]/1-1          exported by a server; ids instead of 1-1 work too\n"
-    "  usbip+unix:///PATH/1-1           the same, through a Unix socket\n";
+    "  usbip+unix:///PATH/1-1           the same, through a Unix socket\n"
+    "  usbip+vsock://CID[:PORT]/1-1     the same, between a virtual machine and its host\n"
+    "  usbip+exec:COMMAND               at the other end of a command, such as\n"
+    "                                   ssh HOST periprox export 1-1\n"
+    "  usbip+fd:N                       at the other end of a connected descriptor\n";
 
 constexpr std::string_view kExamples =
     "Examples:\n"
     "  periprox serve emulated:go_temp\n"
     "  periprox list usbip://127.0.0.1\n"
     "  periprox show usbip://127.0.0.1/1-1\n"
+    "  periprox attach usbip://127.0.0.1/1-1\n"
     "  periprox transfer usbip://127.0.0.1/1-1 in 0x81 8 --hex\n";
 
 constexpr std::string_view kServeExamples =
@@ -95,6 +101,7 @@ class Grammar {
     describe_show();
     describe_transfer();
     describe_inspect();
+    import.describe(app, std::string(kDevices));
   }
 
   [[nodiscard]] bool has_verb(std::string_view name) const {
@@ -113,6 +120,7 @@ class Grammar {
   CLI::App* control = nullptr;
   CLI::App* in = nullptr;
   CLI::App* out = nullptr;
+  ImportGrammar import;
 
  private:
   void describe_serve() {
@@ -122,7 +130,8 @@ class Grammar {
         ->required();
     serve
         ->add_option("--listen", words.serve.listen,
-                     "Where to listen: tcp://HOST[:PORT] or unix:///PATH; may be repeated "
+                     "Where to listen: tcp://HOST[:PORT], unix:///PATH or vsock://CID[:PORT] (CID "
+                     "may be 'any'); may be repeated "
                      "(default: tcp://127.0.0.1:3240)")
         ->type_name("ADDRESS")
         ->take_all()
@@ -139,7 +148,8 @@ class Grammar {
     list = app.add_subcommand("list", "Lists devices: here, at a server, or emulated ones");
     list->footer(std::string(kListExamples));
     auto* server =
-        list->add_option("SERVER", words.list.server, "usbip://HOST[:PORT] or usbip+unix:///PATH");
+        list->add_option("SERVER", words.list.server,
+                         "usbip://HOST[:PORT], usbip+unix:///PATH or usbip+vsock://CID[:PORT]");
     list->add_flag("--emulated", words.list.emulated, "What can be emulated, and the settings")
         ->excludes(server);
     list->add_flag("--json", words.list.json, "Prints JSON");
@@ -311,6 +321,7 @@ Result<Options> options_of(const Grammar& grammar) {
   if (grammar.serve->parsed()) return words.serve;
   if (grammar.list->parsed()) return words.list;
   if (grammar.inspect->parsed()) return inspect_options(words);
+  if (auto import = grammar.import.options()) return std::move(*import);
   if (grammar.show->parsed()) {
     auto options = words.show;
     const auto timeout = timeout_of(words, options.timeout);
@@ -333,9 +344,8 @@ std::string spoken_verb(const CLI::App& app) {
 }
 
 tl::unexpected<Error> no_verb(std::string why) {
-  return fail(
-      Error::Kind::Usage, "cannot understand the command line", std::move(why),
-      "the verbs are serve, list, show, transfer and inspect; `periprox --help` tells more");
+  return fail(Error::Kind::Usage, "cannot understand the command line", std::move(why),
+              "`periprox --help` lists the verbs");
 }
 
 }  // namespace

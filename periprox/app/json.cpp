@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "periprox/app/port_words.hpp"
 #include "periprox/usb/class_names.hpp"
 #include "periprox/usb/hex_text.hpp"
 #include "periprox/usb/status.hpp"
@@ -109,6 +110,42 @@ std::string devices_json(const std::vector<session::ListedDevice>& devices) {
   auto json = Json::array();
   for (const auto& device : devices) json.push_back(listed_device(device));
   return line_of({{"devices", std::move(json)}});
+}
+
+namespace {
+
+Json port_of(const host::VirtualPort& port) {
+  Json json{{"port", port.number},
+            {"hub", port.is_super ? "ss" : "hs"},
+            {"state", host::port_use_name(port.use)}};
+  if (port.use == host::PortUse::Free) return json;
+  if (port.speed) json["speed"] = usb::speed_name(*port.speed);
+  json["busid"] = port.busid;
+  json["idVendor"] = usb::hex_text(port.idVendor, 4);
+  json["idProduct"] = usb::hex_text(port.idProduct, 4);
+  json["name"] = port.name;
+  json["drivers"] = port.drivers;
+  json["locator"] = port.locator;
+  json["devid"] = port.devid;
+  json["process"] = port.process;
+  if (port.since) json["since"] = std::chrono::system_clock::to_time_t(*port.since);
+  return json;
+}
+
+}  // namespace
+
+std::string ports_json(const std::vector<host::VirtualPort>& ports) {
+  auto json = Json::array();
+  for (const auto& port : ports) json.push_back(port_of(port));
+  return line_of({{"ports", std::move(json)}});
+}
+
+std::string port_event_json(std::string_view event, const host::VirtualPort& port,
+                            const std::optional<Error>& error) {
+  Json json{{"event", event}};
+  json.update(port_of(port));
+  if (error) json["reason"] = error->what + (error->why.empty() ? "" : ": " + error->why);
+  return line_of(json);
 }
 
 std::string catalog_json(std::span<const emulated::DeviceType> types) {

@@ -22,6 +22,16 @@ struct Run {
   Result<void> operator()(const app::InspectOptions& options) const {
     return inspect(options, output);
   }
+  Result<void> operator()(const app::AttachOptions& options) const {
+    return attach(options, output);
+  }
+  Result<void> operator()(const app::DetachOptions& options) const {
+    return detach(options, output);
+  }
+  Result<void> operator()(const app::PortsOptions& options) const { return ports(options, output); }
+  Result<void> operator()(const app::ExportOptions& options) const {
+    return export_device(options);
+  }
 };
 
 /// Standard output, unless a capture is written to it.

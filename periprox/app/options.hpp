@@ -79,7 +79,37 @@ struct InspectOptions {
   double until = std::numeric_limits<double>::infinity();
 };
 
-using Options =
-    std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions, InspectOptions>;
+struct AttachOptions {
+  std::vector<std::string> devices;  ///< Locators.
+  bool direct = false;               ///< The kernel gets the server's connection itself.
+  bool background = false;           ///< Return when the devices are usable.
+  Duration wait = std::chrono::seconds(15);
+  /// How long a server's machine may be silent.
+  Duration silence = std::chrono::seconds(25);
+  service::StageOptions stages;
+  bool json = false;
+  bool quiet = false;
+};
+
+struct DetachOptions {
+  std::vector<std::string> ports;  ///< Port numbers, local bus ids or locators.
+  bool all = false;
+  Duration wait = std::chrono::seconds(10);
+  bool json = false;
+};
+
+struct PortsOptions {
+  bool all = false;  ///< Free ones too.
+  bool json = false;
+};
+
+struct ExportOptions {
+  std::string device;
+  service::StageOptions stages;
+  bool json = false;  ///< Errors only: standard output is the connection.
+};
+
+using Options = std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions, InspectOptions,
+                             AttachOptions, DetachOptions, PortsOptions, ExportOptions>;
 
 }  // namespace periprox::app

@@ -18,7 +18,7 @@ import unittest
 PROGRAM = ""
 ROOT = pathlib.Path()
 PATIENCE = 60  # Seconds after which something hangs; nothing depends on how fast it is.
-VERBS = ["serve", "list", "show", "transfer", "inspect"]
+VERBS = ["serve", "list", "show", "transfer", "inspect", "attach", "detach", "ports", "export"]
 KINDS = ["control", "in", "out"]
 
 
@@ -680,7 +680,7 @@ class Stories(Case):
 class CommandLine(Case):
     def test_wrong_usage_exits_with_2_and_points_to_help(self):
         self.assert_fails(run(), 2, "no verb", "try: ")
-        self.assert_fails(run("frobnicate"), 2, "'frobnicate' is no verb", "serve, list, show, transfer and inspect")
+        self.assert_fails(run("frobnicate"), 2, "'frobnicate' is no verb", "lists the verbs")
         self.assert_fails(run("serve"), 2, "DEVICE", "periprox serve --help")
         self.assert_fails(run("show"), 2, "DEVICE", "periprox show --help")
         self.assert_fails(run("transfer", "emulated:zero"), 2, "periprox transfer --help")
@@ -700,6 +700,66 @@ class CommandLine(Case):
         for verb in [None, *VERBS]:
             arguments = [verb, "--help"] if verb else ["--help"]
             self.assertIn("Examples:\n  periprox ", self.assert_done(run(*arguments)).decode(), verb)
+
+
+class Exporting(Case):
+    def test_a_command_exports_to_a_program(self):
+        device = f"usbip+exec:{PROGRAM} export 'emulated:go_temp?celsius=20'"
+        report = self.assert_done(run("transfer", device, "in", "0x81", "8"))
+        self.assertEqual(len(report), 8)
+
+    def test_two_pipes_serve_as_well_as_a_socket(self):
+        exporter = subprocess.Popen([PROGRAM, "export", "emulated:go_temp"], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertRegex(exporter.stdout.readline().decode(), r"^\d+ 1\.5\n$")
+        exporter.stdin.close()
+        self.assertEqual(exporter.wait(timeout=PATIENCE), 0)
+        exporter.stdout.close()
+        exporter.stderr.close()
+
+    def test_a_connected_descriptor_is_a_device(self):
+        ours, theirs = socket.socketpair()
+        exporter = subprocess.Popen([PROGRAM, "export", "emulated:zero"], stdin=theirs, stdout=theirs,
+                                    stderr=subprocess.DEVNULL)
+        theirs.close()
+        shown = subprocess.run([PROGRAM, "show", "usbip+fd:0"], stdin=ours, capture_output=True, timeout=PATIENCE)
+        ours.close()
+        self.assertIn("0525", self.assert_done(shown).decode())
+        self.assertEqual(exporter.wait(timeout=PATIENCE), 0)
+
+    def test_a_command_that_announces_nothing_is_an_error(self):
+        self.assert_fails(run("show", "usbip+exec:true"), 1, "ended before it announced a device")
+        self.assert_fails(run("show", "usbip+exec:echo Permission denied"), 1, "does not announce a device")
+
+    def test_a_descriptor_that_is_not_open_is_an_error(self):
+        self.assert_fails(run("show", "usbip+fd:77"), 2, "cannot use descriptor 77")
+
+    def test_export_refuses_what_does_not_exist_and_interfaces(self):
+        result = run("export", "1-1:1.0")
+        self.assert_fails(result, 2, "1-1:1.0")
+        self.assert_fails(run("export", "emulated:nothing"), 2, "nothing")
+
+
+class Importing(Case):
+    """What attaching says on a machine without virtual ports; the guest lab has some."""
+
+    def setUp(self):
+        if os.path.exists("/sys/devices/platform/vhci_hcd.0"):
+            self.skipTest("this machine has virtual ports, which a test must not touch")
+
+    def test_every_verb_names_the_remedy(self):
+        for arguments in (["attach", "emulated:zero"], ["attach", "emulated:zero", "--background"],
+                          ["detach", "0"], ["ports"]):
+            self.assert_fails(run(*arguments), 1, "vhci_hcd", "try: ")
+
+    def test_detach_wants_a_port(self):
+        self.assert_fails(run("detach"), 2, "no port was given")
+        self.assert_fails(run("detach", "0", "--all"), 2)
+
+    def test_attach_refuses_contradictions(self):
+        self.assert_fails(run("attach", "emulated:zero", "--direct", "--background"), 2)
+        self.assert_fails(run("attach", "emulated:zero", "--silence", "1"), 2, "less than 3 seconds")
+        self.assert_fails(run("attach"), 2)
 
 
 def options_in_help(*verb):

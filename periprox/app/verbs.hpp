@@ -18,5 +18,13 @@ namespace periprox::app {
 
 /// Prints what a capture holds, or where two captures differ first.
 [[nodiscard]] Result<void> inspect(const InspectOptions& options, Output& output);
+/// Plugs devices into this machine's kernel until SIGINT or SIGTERM, or leaves them there.
+[[nodiscard]] Result<void> attach(const AttachOptions& options, Output& output);
+/// Takes devices out of this machine's kernel.
+[[nodiscard]] Result<void> detach(const DetachOptions& options, Output& output);
+/// Lists the virtual ports of this machine's kernel.
+[[nodiscard]] Result<void> ports(const PortsOptions& options, Output& output);
+/// Exports one device over standard input and output.
+[[nodiscard]] Result<void> export_device(const ExportOptions& options);
 
 }  // namespace periprox::app

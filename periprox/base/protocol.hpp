@@ -14,6 +14,10 @@
 
 namespace periprox {
 
+/// A deadline whose start is "now", which only Protocol::woken() is told: wake_at() asks for that
+/// at once.
+inline constexpr TimePoint kStampLater = TimePoint::min();
+
 /// Told by a protocol that something changed outside of a call from the pump (a device completed a
 /// transfer): there may be output, room to read again, or an end.
 class Waker {

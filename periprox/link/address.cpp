@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <charconv>
+#include <optional>
 
 namespace periprox::link {
 namespace {
@@ -12,7 +13,8 @@ constexpr std::size_t kMaxUnixPath = sizeof(sockaddr_un::sun_path) - 1;
 
 tl::unexpected<Error> bad_address(std::string_view text, std::string why) {
   return fail(Error::Kind::Usage, "'" + std::string(text) + "' is no address", std::move(why),
-              "write tcp://127.0.0.1:3240, tcp://[::1]:3240 or unix:///run/periprox.sock");
+              "write tcp://127.0.0.1:3240, tcp://[::1]:3240, unix:///run/periprox.sock or "
+              "vsock://any:3240");
 }
 
 bool is_host_character(char c) {
@@ -20,10 +22,21 @@ bool is_host_character(char c) {
          c == '-' || c == '_';
 }
 
+/// A number of 32 bits that fills the whole text.
+std::optional<std::uint32_t> parse_whole(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 }  // namespace
 
 std::string Address::text() const {
   if (kind == Kind::Unix) return "unix://" + path;
+  if (kind == Kind::Vsock) {
+    return "vsock://" + (cid == kAnyCid ? "any" : std::to_string(cid)) + ":" + std::to_string(port);
+  }
   const bool is_ipv6 = host.find(':') != std::string::npos;
   return "tcp://" + (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
@@ -56,10 +69,32 @@ Result<Address> parse_host_port(std::string_view text, std::uint16_t default_por
   if (rest.empty()) return address;
   if (!rest.starts_with(':')) return bad_address(text, "after the host comes ':' and a port");
   rest.remove_prefix(1);
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), address.port);
-  if (error != std::errc{} || end != rest.data() + rest.size()) {
-    return bad_address(text, "the port is no number from 0 to 65535");
+  const auto port = parse_whole(rest);
+  if (!port || *port > 0xffff) return bad_address(text, "the port is no number from 0 to 65535");
+  address.port = *port;
+  return address;
+}
+
+Result<Address> parse_cid_port(std::string_view text, std::uint32_t default_port) {
+  Address address{.kind = Address::Kind::Vsock, .port = default_port};
+  const auto colon = text.find(':');
+  const auto cid = text.substr(0, colon);
+  const auto number = parse_whole(cid);
+  if (cid == "any") {
+    address.cid = Address::kAnyCid;
+  } else if (cid == "local") {
+    address.cid = 1;  // VMADDR_CID_LOCAL
+  } else if (cid == "host") {
+    address.cid = 2;  // VMADDR_CID_HOST
+  } else if (number) {
+    address.cid = *number;
+  } else {
+    return bad_address(text, "a vsock address begins with a CID: a number, host, local or any");
   }
+  if (colon == std::string_view::npos) return address;
+  const auto port = parse_whole(text.substr(colon + 1));
+  if (!port) return bad_address(text, "the port is no number of 32 bits");
+  address.port = *port;
   return address;
 }
 
@@ -75,7 +110,8 @@ Result<Address> parse_address(std::string_view text, std::uint16_t default_port)
     }
     return Address{.kind = Address::Kind::Unix, .path = std::string(path)};
   }
-  return bad_address(text, "it starts with neither tcp:// nor unix:");
+  if (text.starts_with("vsock://")) return parse_cid_port(text.substr(8), default_port);
+  return bad_address(text, "it starts with neither tcp:// nor unix: nor vsock://");
 }
 
 }  // namespace periprox::link

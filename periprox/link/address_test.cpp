@@ -27,6 +27,22 @@ void refuses(std::string_view text, const char* why) {
 
 TEST(Address, ReadsHostAndPort) { reads("tcp://127.0.0.1:4000", tcp("127.0.0.1", 4000)); }
 TEST(Address, TakesTheDefaultPort) { reads("tcp://lab-3.example", tcp("lab-3.example", 3240)); }
+TEST(Address, ReadsVsock) {
+  const auto vsock = [](std::uint32_t cid, std::uint32_t port) {
+    return Address{.kind = Address::Kind::Vsock, .port = port, .cid = cid};
+  };
+  reads("vsock://2:4000", vsock(2, 4000));
+  reads("vsock://host", vsock(2, 3240));
+  reads("vsock://local:4294967295", vsock(1, 4294967295U));
+  reads("vsock://any", vsock(Address::kAnyCid, 3240));
+  EXPECT_EQ(vsock(3, 3240).text(), "vsock://3:3240");
+  EXPECT_EQ(vsock(Address::kAnyCid, 1).text(), "vsock://any:1");
+  refuses("vsock://", "begins with a CID");
+  refuses("vsock://two", "begins with a CID");
+  refuses("vsock://2:", "no number of 32 bits");
+  refuses("vsock://2:4294967296", "no number of 32 bits");
+}
+
 TEST(Address, ReadsPortsAtTheirBounds) {
   reads("tcp://h:0", tcp("h", 0));
   reads("tcp://h:65535", tcp("h", 65535));

@@ -7,6 +7,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+// Needs sys/socket.h before it.
+#include <linux/vm_sockets.h>
+
+#include <algorithm>
 #include <asio/connect.hpp>
 #include <asio/generic/stream_protocol.hpp>
 #include <asio/io_context.hpp>
@@ -26,6 +30,7 @@ using Tcp = asio::ip::tcp;
 
 constexpr int kBacklog = 128;
 constexpr int kUnixSendBuffer = 4 << 20;  // The system cuts it to net.core.wmem_max.
+constexpr std::int64_t kLongestSilence = 24 * 3600;
 /// How long to wait before accepting again when the process is out of descriptors.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -40,6 +45,9 @@ std::string hint_for_listen(int number) {
     case EACCES:
     case EPERM:
       return "ports below 1024 and system folders need root; choose another address with --listen";
+    case EAFNOSUPPORT:
+      return "this kernel lacks that kind of socket; for vsock: modprobe vsock, and vhost_vsock "
+             "(host) or vmw_vsock_virtio_transport (guest)";
     case EADDRNOTAVAIL:
       return "this machine has no such address; `ip addr` shows those it has";
     default:
@@ -56,6 +64,10 @@ std::string peer_name(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof(storage);
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return "unknown";
+  if (storage.ss_family == AF_VSOCK) {
+    const auto& peer = reinterpret_cast<const sockaddr_vm&>(storage);
+    return "vsock " + std::to_string(peer.svm_cid) + ":" + std::to_string(peer.svm_port);
+  }
   if (storage.ss_family == AF_UNIX) {
     ucred credentials{};
     size = sizeof(credentials);
@@ -99,6 +111,24 @@ Result<UniqueFd> listen_unix(const Address& address) {
   return fd;
 }
 
+sockaddr_vm vsock_address(const Address& address) {
+  sockaddr_vm raw{};
+  raw.svm_family = AF_VSOCK;
+  raw.svm_cid = address.cid;
+  raw.svm_port = address.port;
+  return raw;
+}
+
+Result<UniqueFd> listen_vsock(const Address& address) {
+  const auto raw = vsock_address(address);
+  UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&raw), sizeof(raw)) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    return cannot_listen(errno, address);
+  }
+  return fd;
+}
+
 Result<UniqueFd> listen_tcp(Loop& loop, Address& address) {
   std::error_code error;
   Tcp::resolver resolver(loop.io());
@@ -126,7 +156,7 @@ Result<UniqueFd> listen_tcp(Loop& loop, Address& address) {
 
 }  // namespace
 
-void tune_socket(int fd) {
+void tune_socket(int fd, Duration silence_limit) {
   int domain = 0;
   socklen_t size = sizeof(domain);
   ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
@@ -137,13 +167,18 @@ void tune_socket(int fd) {
     set_option(fd, SOL_SOCKET, SO_SNDBUF, kUnixSendBuffer);
     return;
   }
+  if (domain != AF_INET && domain != AF_INET6) return;
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 10);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  // Asked after two fifths of the limit, then three times more in equal steps.
+  const auto seconds = std::clamp<std::int64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(silence_limit).count(), 3, kLongestSilence);
+  const int step = std::max(1, static_cast<int>(seconds / 5));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, std::max(1, static_cast<int>(seconds) - 3 * step));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, step);
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
   // The same bound while data is on its way, when keepalive is silent.
-  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 25'000);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(seconds) * 1000);
 }
 
 // ---- Listener
@@ -198,7 +233,9 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
 
 Result<Listener> Listener::open(Loop& loop, const Address& address, OnAccept on_accept) {
   Address real = address;
-  auto fd = address.kind == Address::Kind::Unix ? listen_unix(address) : listen_tcp(loop, real);
+  auto fd = address.kind == Address::Kind::Unix    ? listen_unix(address)
+            : address.kind == Address::Kind::Vsock ? listen_vsock(address)
+                                                   : listen_tcp(loop, real);
   if (!fd) return forward_error(fd);
   auto impl = std::make_shared<Impl>(loop, std::move(real), std::move(*fd), std::move(on_accept));
   impl->wait();
@@ -226,10 +263,12 @@ using Socket = asio::generic::stream_protocol::socket;
 
 /// One attempt to connect, alive until it has called back.
 struct Attempt : std::enable_shared_from_this<Attempt> {
-  Attempt(Loop& the_loop, Address the_address, std::function<void(Result<UniqueFd>)> handler)
+  Attempt(Loop& the_loop, Address the_address, std::function<void(Result<UniqueFd>)> handler,
+          Duration the_limit)
       : loop(the_loop),
         address(std::move(the_address)),
         done(std::move(handler)),
+        silence_limit(the_limit),
         resolver(loop.io()),
         socket(loop.io()) {}
 
@@ -242,6 +281,12 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
     });
     if (address.kind == Address::Kind::Unix) {
       endpoints.emplace_back(asio::local::stream_protocol::endpoint(address.path));
+      connect_next();
+      return;
+    }
+    if (address.kind == Address::Kind::Vsock) {
+      const auto raw = vsock_address(address);
+      endpoints.emplace_back(&raw, sizeof(raw));
       connect_next();
       return;
     }
@@ -282,7 +327,7 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
     loop.cancel(timer);
     if (number == 0) {
       UniqueFd fd(socket.release());
-      tune_socket(fd.get());
+      tune_socket(fd.get(), silence_limit);
       call(std::move(fd));
       return;
     }
@@ -291,6 +336,11 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
       hint = "nobody listens there: is the server running?";
     if (number == ETIMEDOUT)
       hint = "the host does not answer: is it on, and does a firewall drop the port?";
+    if (number == EAFNOSUPPORT || number == ENODEV) {
+      hint =
+          "this kernel lacks that kind of socket; for vsock: modprobe vsock_loopback (local), "
+          "vhost_vsock (host) or vmw_vsock_virtio_transport (guest)";
+    }
     if (number == EACCES) hint = "the socket's file permissions exclude this user";
     call(tl::make_unexpected(
         errno_error(number, "cannot connect to " + address.text(), std::move(hint))));
@@ -307,6 +357,7 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
   Loop& loop;
   Address address;
   std::function<void(Result<UniqueFd>)> done;
+  Duration silence_limit;
   Tcp::resolver resolver;
   Socket socket;
   std::vector<asio::generic::stream_protocol::endpoint> endpoints;
@@ -318,8 +369,8 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
 }  // namespace
 
 void connect(Loop& loop, const Address& address, Duration timeout,
-             std::function<void(Result<UniqueFd>)> done) {
-  std::make_shared<Attempt>(loop, address, std::move(done))->start(timeout);
+             std::function<void(Result<UniqueFd>)> done, Duration silence_limit) {
+  std::make_shared<Attempt>(loop, address, std::move(done), silence_limit)->start(timeout);
 }
 
 }  // namespace periprox::link

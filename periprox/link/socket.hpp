@@ -1,4 +1,4 @@
-// Sockets, connected and listening: TCP and Unix.
+// Sockets, connected and listening: TCP, Unix and vsock.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ class Loop;
 /// A connection that was accepted.
 struct Accepted {
   UniqueFd socket;
-  std::string peer;  ///< For the log: "127.0.0.1:4711", "uid 1000, pid 4711".
+  std::string peer;  ///< For the log: "127.0.0.1:4711", "uid 1000, pid 4711", "vsock 3:4711".
 };
 
 /// Accepts connections until destroyed. A Unix socket's file is removed then.
@@ -41,13 +41,17 @@ class Listener {
   std::shared_ptr<Impl> impl_;
 };
 
-/// Connects; `done` is called once, on the loop. Names are resolved on a helper thread. TCP sockets
-/// get TCP_NODELAY and keepalive.
-void connect(Loop& loop, const Address& address, Duration timeout,
-             std::function<void(Result<UniqueFd>)> done);
+/// How long the machine behind a TCP connection may be silent before the connection counts as
+/// broken.
+inline constexpr Duration kSilenceLimit = std::chrono::seconds(25);
 
-/// TCP: no delay, and a keepalive that notices a vanished peer within about 25 s. Unix: a large
-/// buffer.
-void tune_socket(int fd);
+/// Connects; `done` is called once, on the loop. Names are resolved on a helper thread. The socket
+/// is tuned.
+void connect(Loop& loop, const Address& address, Duration timeout,
+             std::function<void(Result<UniqueFd>)> done, Duration silence_limit = kSilenceLimit);
+
+/// TCP: no delay, and a keepalive that notices within `silence_limit` (whole seconds, at least 3)
+/// that the peer has vanished. Unix: a large buffer.
+void tune_socket(int fd, Duration silence_limit = kSilenceLimit);
 
 }  // namespace periprox::link

@@ -11,6 +11,8 @@ struct SystemPaths {
   std::filesystem::path proc = "/proc";
   /// Where the records of taken devices are kept; it should not outlive a reboot.
   std::filesystem::path run = "/run/periprox";
+  /// Where the kernel's modules lie, in a folder for each release.
+  std::filesystem::path modules = "/lib/modules";
 
   [[nodiscard]] std::filesystem::path usb_devices() const { return sys / "bus/usb/devices"; }
 };

@@ -16,16 +16,20 @@ struct UnsupportedForm {
   std::string_view prefix;
   std::string_view what;
 };
-constexpr std::array<UnsupportedForm, 4> kUnsupported{{
+constexpr std::array<UnsupportedForm, 2> kUnsupported{{
     {"ring:", "a device behind a shared-memory ring"},
     {"usbip+tls:", "a server behind TLS"},
-    {"usbip+vsock:", "a server behind vsock"},
-    {"usbip+exec:", "a device behind a child process"},
 }};
 
+constexpr std::string_view kTcp = "usbip://";
+constexpr std::string_view kUnix = "usbip+unix:";
+constexpr std::string_view kVsock = "usbip+vsock://";
+constexpr std::string_view kExec = "usbip+exec:";
+constexpr std::string_view kFd = "usbip+fd:";
+
 constexpr std::string_view kForms =
-    "write a bus id (1-1.2), ids (0x08f7.0x0002), emulated:NAME, usbip://HOST/1-1 or "
-    "usbip+unix:///PATH/1-1";
+    "write a bus id (1-1.2), ids (0x08f7.0x0002), emulated:NAME, usbip://HOST/1-1, "
+    "usbip+unix:///PATH/1-1, usbip+vsock://CID/1-1 or usbip+exec:COMMAND";
 
 tl::unexpected<Error> no_locator(std::string_view text, std::string why,
                                  std::string hint = std::string(kForms)) {
@@ -85,10 +89,12 @@ Result<physical::Locator> parse_remote_device(std::string_view whole, std::strin
   return device;
 }
 
-Result<Locator> parse_tcp(std::string_view whole) {
-  const auto rest = whole.substr(std::string_view("usbip://").size());
+/// HOST[:PORT]/DEVICE behind a prefix, where `parse` reads what stands before the slash.
+template <typename Parse>
+Result<Locator> parse_host(std::string_view whole, std::string_view prefix, const Parse& parse) {
+  const auto rest = whole.substr(prefix.size());
   const auto slash = std::min(rest.find('/'), rest.size());
-  auto server = link::parse_host_port(rest.substr(0, slash), wire::usbip::kDefaultPort);
+  auto server = parse(rest.substr(0, slash), wire::usbip::kDefaultPort);
   if (!server) return forward_error(server);
   auto device = parse_remote_device(whole, rest.substr(std::min(slash + 1, rest.size())));
   if (!device) return forward_error(device);
@@ -104,6 +110,26 @@ Result<Locator> parse_unix(std::string_view whole) {
   auto server = link::parse_address(rest.substr(0, slash), wire::usbip::kDefaultPort);
   if (!server) return forward_error(server);
   return RemoteLocator{std::move(*server), std::move(*device)};
+}
+
+Result<Locator> parse_command(std::string_view whole) {
+  CommandLocator locator{std::string(whole.substr(kExec.size()))};
+  if (locator.command.find_first_not_of(' ') == std::string::npos) {
+    return no_locator(whole, "the command is missing",
+                      "write for example 'usbip+exec:ssh HOST periprox export 1-1'");
+  }
+  return locator;
+}
+
+Result<Locator> parse_descriptor(std::string_view whole) {
+  const auto text = whole.substr(kFd.size());
+  DescriptorLocator locator;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), locator.fd);
+  if (error != std::errc{} || end != text.data() + text.size() || locator.fd < 0) {
+    return no_locator(whole, "the number of a descriptor is missing",
+                      "usbip+fd:0 is standard input, used in both directions");
+  }
+  return locator;
 }
 
 }  // namespace
@@ -140,8 +166,11 @@ Result<Locator> parse_locator(std::string_view text) {
   }
   if (text.starts_with("emulated:")) return parse_emulated(text);
   if (text.starts_with("recorded:")) return parse_recorded(text);
-  if (text.starts_with("usbip://")) return parse_tcp(text);
-  if (text.starts_with("usbip+unix:")) return parse_unix(text);
+  if (text.starts_with(kTcp)) return parse_host(text, kTcp, link::parse_host_port);
+  if (text.starts_with(kVsock)) return parse_host(text, kVsock, link::parse_cid_port);
+  if (text.starts_with(kUnix)) return parse_unix(text);
+  if (text.starts_with(kExec)) return parse_command(text);
+  if (text.starts_with(kFd)) return parse_descriptor(text);
   if (const auto colon = text.find("://"); colon != std::string_view::npos) {
     return no_locator(text, "'" + printable(text.substr(0, colon), 32) + "' is no kind of link");
   }
@@ -156,19 +185,23 @@ Result<Locator> parse_locator(std::string_view text) {
 }
 
 Result<link::Address> parse_server(std::string_view text) {
-  constexpr std::string_view kTcp = "usbip://";
-  constexpr std::string_view kUnix = "usbip+unix:";
-  if (text.starts_with(kTcp)) {
-    auto rest = text.substr(kTcp.size());
+  const auto host_part = [text](std::string_view prefix) {
+    auto rest = text.substr(prefix.size());
     if (rest.ends_with('/')) rest.remove_suffix(1);
-    return link::parse_host_port(rest, wire::usbip::kDefaultPort);
+    return rest;
+  };
+  if (text.starts_with(kTcp)) {
+    return link::parse_host_port(host_part(kTcp), wire::usbip::kDefaultPort);
+  }
+  if (text.starts_with(kVsock)) {
+    return link::parse_cid_port(host_part(kVsock), wire::usbip::kDefaultPort);
   }
   if (text.starts_with(kUnix)) {
     return link::parse_address(text.substr(std::string_view("usbip+").size()), 0);
   }
   return fail(Error::Kind::Usage, "'" + printable(text, 128) + "' names no server",
-              "it starts with neither usbip:// nor usbip+unix://",
-              "write usbip://HOST, usbip://HOST:PORT or usbip+unix:///PATH");
+              "it starts with neither usbip:// nor usbip+unix:// nor usbip+vsock://",
+              "write usbip://HOST, usbip://HOST:PORT, usbip+unix:///PATH or usbip+vsock://CID");
 }
 
 }  // namespace periprox::service

@@ -34,13 +34,27 @@ struct RecordedLocator {
   friend bool operator==(const RecordedLocator&, const RecordedLocator&) = default;
 };
 
-using Locator = std::variant<physical::Locator, EmulatedLocator, RemoteLocator, RecordedLocator>;
+/// A device at the other end of a child's standard input and output; the shell runs the command.
+struct CommandLocator {
+  std::string command;
+  friend bool operator==(const CommandLocator&, const CommandLocator&) = default;
+};
+
+/// A device at the other end of a connection that this process was started with.
+struct DescriptorLocator {
+  int fd = 0;
+  friend bool operator==(const DescriptorLocator&, const DescriptorLocator&) = default;
+};
+
+using Locator = std::variant<physical::Locator, EmulatedLocator, RemoteLocator, RecordedLocator,
+                             CommandLocator, DescriptorLocator>;
 
 /// Reads a device locator. Usage says what is wrong with anything else, NotSupported names a form
 /// that this build cannot open.
 [[nodiscard]] Result<Locator> parse_locator(std::string_view text);
 
-/// Reads a server without a device: "usbip://HOST[:PORT]", "usbip+unix:///PATH".
+/// Reads a server without a device: "usbip://HOST[:PORT]", "usbip+unix:///PATH",
+/// "usbip+vsock://CID[:PORT]".
 [[nodiscard]] Result<link::Address> parse_server(std::string_view text);
 
 /// Replaces %XX by the byte it stands for; Usage for '%' that is followed by anything else, or for

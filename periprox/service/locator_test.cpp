@@ -93,13 +93,31 @@ TEST(Locator, RefusesServersWithoutADevice) {
   EXPECT_EQ(bad("usbip://host/0x08f7.0x0002@%zz").kind, Kind::Usage);
 }
 
+TEST(Locator, ReadsADeviceBehindVsock) {
+  const link::Address host{.kind = link::Address::Kind::Vsock, .port = 3240, .cid = 2};
+  EXPECT_EQ(good("usbip+vsock://2/1-1.2"), Locator(RemoteLocator{host, kPort}));
+  EXPECT_EQ(good("usbip+vsock://host:3240/1-1.2"), Locator(RemoteLocator{host, kPort}));
+  EXPECT_EQ(bad("usbip+vsock://elsewhere/1-1").kind, Kind::Usage);
+  EXPECT_EQ(bad("usbip+vsock://2:x/1-1").kind, Kind::Usage);
+}
+
+TEST(Locator, ReadsACommand) {
+  EXPECT_EQ(good("usbip+exec:ssh lab periprox export 1-1"),
+            Locator(CommandLocator{"ssh lab periprox export 1-1"}));
+  EXPECT_EQ(bad("usbip+exec:  ").kind, Kind::Usage);
+}
+
+TEST(Locator, ReadsADescriptor) {
+  EXPECT_EQ(good("usbip+fd:0"), Locator(DescriptorLocator{0}));
+  EXPECT_EQ(bad("usbip+fd:").kind, Kind::Usage);
+  EXPECT_EQ(bad("usbip+fd:-1").kind, Kind::Usage);
+  EXPECT_EQ(bad("usbip+fd:1x").kind, Kind::Usage);
+}
+
 TEST(Locator, NamesFormsThatThisBuildCannotOpen) {
-  EXPECT_EQ(bad("recorded:a.pcapng").kind, Kind::NotSupported);
   EXPECT_EQ(bad("ring:///dev/shm/p").kind, Kind::NotSupported);
   EXPECT_EQ(bad("usbip+tls://host/1-1").kind, Kind::NotSupported);
-  EXPECT_EQ(bad("usbip+vsock://2:3240/1-1").kind, Kind::NotSupported);
-  EXPECT_THAT(bad("usbip+exec:ssh lab periprox export 1-1").why,
-              HasSubstr("not supported by this build"));
+  EXPECT_THAT(bad("usbip+tls://host/1-1").why, HasSubstr("not supported by this build"));
 }
 
 TEST(Locator, ShowsNoControlCharactersInItsErrors) {

@@ -1,6 +1,7 @@
 // A device that a locator led to, with whatever keeps it working.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,10 +18,23 @@ struct OpenedDevice {
   std::shared_ptr<usb::Device> device;
   /// Where a plugged-in device stands; empty for one that has no place on this machine.
   std::optional<wire::usbip::DeviceAddress> address;
+  /// busnum << 16 | devnum at the server that a remote device is exported by; else 0.
+  std::uint32_t devid = 0;
   /// The locator, for people.
   std::string name;
   /// Writes a line beside the traffic in the capture; empty when there is none.
   std::function<void(std::string)> note = {};
 };
+
+/// Where a device is said to stand when it is handed on: its own place, else that at its server,
+/// else one that is made up.
+[[nodiscard]] inline wire::usbip::DeviceAddress place_of(const OpenedDevice& opened) {
+  if (opened.address) return *opened.address;
+  const std::uint32_t devid = opened.devid != 0 ? opened.devid : 0x0001'0001;
+  return {.path = {},
+          .busid = std::to_string(devid >> 16) + "-" + std::to_string(devid & 0xffff),
+          .busnum = static_cast<std::uint16_t>(devid >> 16),
+          .devnum = static_cast<std::uint16_t>(devid)};
+}
 
 }  // namespace periprox::service

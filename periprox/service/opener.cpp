@@ -28,12 +28,12 @@ Result<OpenedDevice> open_emulated(const EmulatedLocator& locator,
 
 struct Opener::Common {
   Common(link::Loop& the_loop, Advise the_advise, std::shared_ptr<Stages> the_stages,
-         Advise the_note)
+         Advise the_note, Duration silence_limit)
       : loop(the_loop),
         advise(std::move(the_advise)),
         note(std::move(the_note)),
         stages(std::move(the_stages)),
-        remote(the_loop) {}
+        remote(the_loop, silence_limit) {}
 
   [[nodiscard]] emulated::Surroundings surroundings_of(const std::string& name) {
     return lend_surroundings(loop, pool, [this, name](const std::string& text) {
@@ -49,9 +49,10 @@ struct Opener::Common {
   RemoteOpener remote;
 };
 
-Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages, Advise note)
-    : common_(
-          std::make_unique<Common>(loop, std::move(advise), std::move(stages), std::move(note))) {}
+Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages, Advise note,
+               Duration silence_limit)
+    : common_(std::make_unique<Common>(loop, std::move(advise), std::move(stages), std::move(note),
+                                       silence_limit)) {}
 Opener::~Opener() = default;
 
 void Opener::open(std::string_view text, Done done) {
@@ -79,6 +80,10 @@ void Opener::open(std::string_view text, Done done) {
       auto opened = open_recorded(recorded, loop, advise);
       loop.post([named, opened = std::move(opened)] { named(opened); });
     });
+  } else if (const auto* command = std::get_if<CommandLocator>(&*locator)) {
+    common_->remote.open(*command, std::move(named));
+  } else if (const auto* descriptor = std::get_if<DescriptorLocator>(&*locator)) {
+    common_->remote.open(*descriptor, std::move(named));
   } else {
     open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), common_->advise,
                   std::move(named));

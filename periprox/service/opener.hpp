@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "periprox/base/result.hpp"
+#include "periprox/link/socket.hpp"
 #include "periprox/physical/claim_journal.hpp"
 #include "periprox/service/locator.hpp"
 #include "periprox/service/opened_device.hpp"
@@ -29,9 +30,10 @@ class Opener final {
   using Advise = std::function<void(std::string_view)>;
 
   /// Puts `stages`, if any, in front of every device. `note` is told what emulated devices do, with
-  /// the name of the device.
+  /// the name of the device. `silence_limit` is how long a server's machine may be silent
+  /// (link::connect()).
   explicit Opener(link::Loop& loop, Advise advise = {}, std::shared_ptr<Stages> stages = {},
-                  Advise note = {});
+                  Advise note = {}, Duration silence_limit = link::kSilenceLimit);
   ~Opener();
   Opener(const Opener&) = delete;
   Opener& operator=(const Opener&) = delete;

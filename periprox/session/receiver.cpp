@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 namespace periprox::session {
 
@@ -33,6 +34,15 @@ void Receiver::advance(std::size_t count) {
     consume(skipped);
     to_skip_ -= skipped;
   }
+}
+
+std::optional<std::string> Receiver::take_line() {
+  const std::string_view text(reinterpret_cast<const char*>(stage_.get() + begin_), staged());
+  const auto end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string line(text.substr(0, end));
+  consume(end + 1);
+  return line;
 }
 
 void Receiver::fill(MutableBytes target) {

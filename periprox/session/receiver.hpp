@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "periprox/base/bytes.hpp"
 #include "periprox/base/protocol.hpp"
@@ -42,6 +43,9 @@ class Receiver {
     if (value) consume(sizeof(T));
     return value;
   }
+
+  /// Takes a line without its end; empty when its end is not there yet.
+  [[nodiscard]] std::optional<std::string> take_line();
 
   /// Starts to fill `target` with the next bytes. Nothing may be taken until filled(). An empty
   /// target says that a message came without payload: the next probably does too.

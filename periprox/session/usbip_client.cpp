@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "periprox/session/descriptor_fetch.hpp"
+#include "periprox/session/import_reply.hpp"
 #include "periprox/session/urb_checks.hpp"
 #include "periprox/usb/status.hpp"
+#include "periprox/wire/export_line.hpp"
 
 namespace periprox::session {
 
@@ -25,12 +27,12 @@ UsbipClient::UsbipClient(std::string busid, TimePoint now, ClientLimits limits)
 
 UsbipClient::UsbipClient(std::uint32_t devid, usb::Speed speed, TimePoint now, ClientLimits limits)
     : limits_(limits), open_deadline_(now + limits.open_timeout) {
-  address_.busnum = static_cast<std::uint16_t>(devid >> 16);
-  address_.devnum = static_cast<std::uint16_t>(devid);
-  address_.busid = std::to_string(address_.busnum) + "-" + std::to_string(address_.devnum);
-  record_.speed = static_cast<std::uint32_t>(speed);
+  set_place(devid, speed);
   begin_urbs();
 }
+
+UsbipClient::UsbipClient(TimePoint now, ClientLimits limits)
+    : limits_(limits), state_(State::ExportLine), open_deadline_(now + limits.open_timeout) {}
 
 UsbipClient::~UsbipClient() {
   gone_ = {};
@@ -55,6 +57,11 @@ void UsbipClient::received(std::size_t count, TimePoint /*now*/) {
 }
 
 void UsbipClient::receive_ended(std::optional<Error> error) {
+  if (!error && state_ == State::ExportLine) {
+    error = Error{Error::Kind::NotFound, "the exporter ended before it announced a device",
+                  "it refused, or it could not start",
+                  "its own messages, on its standard error, say why"};
+  }
   if (!error && state_ != State::Ended) {
     error = Error{Error::Kind::Gone,
                   "the server closed the connection",
@@ -116,6 +123,8 @@ void UsbipClient::process() {
 
 bool UsbipClient::step() {
   switch (state_) {
+    case State::ExportLine:
+      return read_export_line();
     case State::OpHeader:
       return read_op_header();
     case State::ImportBody:
@@ -134,21 +143,41 @@ bool UsbipClient::step() {
   return false;
 }
 
+bool UsbipClient::read_export_line() {
+  const auto text = receiver_.take_line();
+  if (!text) {
+    if (receiver_.staged() >= wire::kLongestExportLine) {
+      malformed("no line of text announces a device");
+    }
+    return false;
+  }
+  const auto line = wire::decode_export_line(*text);
+  if (!line) {
+    end(line.error());
+    return false;
+  }
+  set_place(line->devid, line->speed);
+  begin_urbs();
+  return true;
+}
+
+/// What is known of a device that no reply to an import described.
+void UsbipClient::set_place(std::uint32_t devid, usb::Speed speed) {
+  address_.busnum = static_cast<std::uint16_t>(devid >> 16);
+  address_.devnum = static_cast<std::uint16_t>(devid);
+  address_.busid = std::to_string(address_.busnum) + "-" + std::to_string(address_.devnum);
+  record_.speed = static_cast<std::uint32_t>(speed);
+}
+
 bool UsbipClient::read_op_header() {
   const auto header = receiver_.take<OpHeader>();
   if (!header) return false;
-  if (header->version != kVersion ||
-      header->code != static_cast<std::uint16_t>(OpCode::ImportReply)) {
-    malformed("this is no reply to an import; version " + std::to_string(header->version) +
-              ", code " + std::to_string(header->code));
+  if (auto why = judge_import_header(*header)) {
+    malformed(std::move(*why));
     return false;
   }
   if (header->status != 0) {
-    const auto kind = header->status == static_cast<std::uint32_t>(OpStatus::DeviceBusy)
-                          ? Error::Kind::Busy
-                          : Error::Kind::NotFound;
-    end(Error{kind, "the server refuses to export " + busid_, op_status_text(header->status),
-              "`periprox list` with the server's address shows what it offers"});
+    end(import_refused(busid_, header->status));
     return false;
   }
   state_ = State::ImportBody;

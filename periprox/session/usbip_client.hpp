@@ -41,6 +41,8 @@ class UsbipClient final : public Protocol, public usb::Device {
   UsbipClient(std::string busid, TimePoint now, ClientLimits limits = {});
   /// Starts with URBs at once, when "devid speed" came by other means.
   UsbipClient(std::uint32_t devid, usb::Speed speed, TimePoint now, ClientLimits limits = {});
+  /// Waits for the line "devid speed" and starts with URBs at once (wire/export_line.hpp).
+  explicit UsbipClient(TimePoint now, ClientLimits limits = {});
   ~UsbipClient() override;
   UsbipClient(const UsbipClient&) = delete;
   UsbipClient& operator=(const UsbipClient&) = delete;
@@ -75,9 +77,8 @@ class UsbipClient final : public Protocol, public usb::Device {
   [[nodiscard]] std::size_t pending() const { return pending_; }
 
  private:
-  /// A deadline whose start is "now", which only woken() is told: wake_at() asks for that at once.
-  static constexpr TimePoint kStampLater = TimePoint::min();
   enum class State : std::uint8_t {
+    ExportLine,
     OpHeader,
     ImportBody,
     RetHeader,
@@ -97,8 +98,10 @@ class UsbipClient final : public Protocol, public usb::Device {
 
   void process();
   bool step();
+  bool read_export_line();
   bool read_op_header();
   bool read_import_body();
+  void set_place(std::uint32_t devid, usb::Speed speed);
   void begin_urbs();
   void opened(Result<void> result);
   bool read_ret_header();

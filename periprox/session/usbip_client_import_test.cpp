@@ -218,5 +218,44 @@ TEST(UsbipClientImport, StartsWithUrbsWhenDevidAndSpeedAreKnown) {
   EXPECT_EQ(client.model().configuration_value(), 1);
 }
 
+TEST(UsbipClientImport, StartsWithUrbsAfterTheExportersLine) {
+  UsbipClient client(kClientStart, kClientLimits);
+  std::optional<Result<void>> ready;
+  client.on_ready([&](Result<void> result) { ready = std::move(result); });
+  EXPECT_TRUE(collect(client).empty());
+  feed(client, bytes_of_text("65538 4"));
+  EXPECT_TRUE(collect(client).empty());
+  feed(client, bytes_of_text("80 reserved\n"));
+  const auto cmd = read_commands(collect(client)).at(0);
+  EXPECT_EQ(cmd.header.basic.devid, 0x00010002U);
+  EXPECT_EQ(client.address().busid, "1-2");
+  EXPECT_FALSE(ready);
+}
+
+TEST(UsbipClientImport, EndsOnALineThatAnnouncesNoDevice) {
+  UsbipClient client(kClientStart, kClientLimits);
+  std::optional<Result<void>> ready;
+  client.on_ready([&](Result<void> result) { ready = std::move(result); });
+  feed(client, bytes_of_text("Permission denied\n"));
+  EXPECT_TRUE(client.finished());
+  ASSERT_TRUE(ready);
+  EXPECT_EQ(ready->error().kind, Error::Kind::Malformed);
+}
+
+TEST(UsbipClientImport, EndsOnALineWithoutAnEnd) {
+  UsbipClient client(kClientStart, kClientLimits);
+  feed(client, bytes_of_text(std::string(255, '1')));
+  EXPECT_FALSE(client.finished());
+  feed(client, bytes_of_text("1"));
+  EXPECT_TRUE(client.finished());
+}
+
+TEST(UsbipClientImport, TakesAnEndBeforeTheExportersLineAsARefusal) {
+  UsbipClient client(kClientStart, kClientLimits);
+  client.receive_ended(std::nullopt);
+  ASSERT_TRUE(client.failure());
+  EXPECT_EQ(client.failure()->kind, Error::Kind::NotFound);
+}
+
 }  // namespace
 }  // namespace periprox::session

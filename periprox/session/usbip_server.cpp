@@ -26,9 +26,6 @@ namespace {
 /// What an URB without data weighs: its record, its place in the tables, its reply.
 constexpr std::size_t kUrbOverhead = 512;
 
-/// A deadline whose start is "now", which only woken() is told: wake_at() asks for that at once.
-constexpr TimePoint kStampLater = TimePoint::min();
-
 /// What each isochronous packet adds: in memory, and as a descriptor in the reply.
 constexpr std::size_t kIsoPacketOverhead = sizeof(usb::IsoPacket) + sizeof(IsoDescriptor);
 
@@ -112,7 +109,7 @@ void UsbipServer::written(std::size_t count) {
 
 std::optional<TimePoint> UsbipServer::wake_at() const {
   std::optional<TimePoint> first;
-  for (const auto& when : {deadline_, gone_until_, held_until_}) {
+  for (const auto& when : {deadline_, gone_until_, held_until_, farewell_until_}) {
     if (when && (!first || *when < *first)) first = when;
   }
   return first;
@@ -124,6 +121,12 @@ void UsbipServer::woken(TimePoint now) {
     held_until_ = now + limits_.overtaken;
   } else if (held_until_ && now >= *held_until_) {
     answer_held_unlinks();
+  }
+  if (farewell_until_ == kStampLater) {
+    farewell_until_ = now + limits_.farewell;
+  } else if (farewell_until_ && now >= *farewell_until_) {
+    farewell_until_.reset();
+    farewell_over_ = true;
   }
   if (gone_until_ == kStampLater) {
     gone_until_ = now + limits_.gone_linger;
@@ -158,9 +161,12 @@ void UsbipServer::close() {
     // A completion may come at once and free the slot of another URB too.
     if (const auto handle = pending_[slot].handle) lease_->device().cancel(handle);
   }
+  if (pending_.size() > 0) farewell_until_ = kStampLater;
 }
 
-bool UsbipServer::finished() const { return state_ == State::Ending && pending_.size() == 0; }
+bool UsbipServer::finished() const {
+  return state_ == State::Ending && (pending_.size() == 0 || farewell_over_);
+}
 
 // ---- Reading
 // --------------------------------------------------------------------------------------
@@ -494,7 +500,10 @@ void UsbipServer::malformed(std::string why) {
 void UsbipServer::device_gone() {
   // Everything pending was answered by the device. More may be on its way: the device refuses that,
   // and the client is told, before the connection ends.
-  if (state_ != State::Ending) gone_until_ = kStampLater;
+  if (state_ != State::Ending) {
+    gone_until_ = kStampLater;
+    device_is_gone_ = true;
+  }
   changed();
 }
 

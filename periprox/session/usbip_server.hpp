@@ -41,6 +41,9 @@ struct ServerLimits {
   /// it sends because of earlier answers, must not stay pending, for Linux's vhci_hcd gives it back
   /// only with the device, whose removal may be waiting for a driver that waits for the URB.
   Duration gone_linger = std::chrono::milliseconds(250);
+  /// How long an ending session waits for the device to give its URBs back: a device behind a link
+  /// that is silent would take long. What comes later comes to nobody.
+  Duration farewell = std::chrono::milliseconds(700);
 };
 
 /// Sans-IO USB/IP server session. One thread.
@@ -73,6 +76,8 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
 
   /// The device in use; null in the management phase.
   [[nodiscard]] const Lease* lease() const { return lease_ ? &*lease_ : nullptr; }
+  /// True once the device is gone: unplugged, or the link to it lost.
+  [[nodiscard]] bool device_is_gone() const { return device_is_gone_; }
   /// URBs at the device now.
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
 
@@ -146,7 +151,10 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   std::vector<HeldUnlink> held_unlinks_;
   std::optional<TimePoint> held_until_;       // When they are answered although no target came.
   std::optional<std::uint32_t> last_submit_;  // Its seqnum.
-  std::optional<TimePoint> gone_until_;       // Set once the device is gone: when the session ends.
+  std::optional<TimePoint> farewell_until_;   // While ending with URBs at the device.
+  bool farewell_over_ = false;
+  bool device_is_gone_ = false;
+  std::optional<TimePoint> gone_until_;  // Set once the device is gone: when the session ends.
 
   Receiver receiver_{wire::usbip::kHeaderSize};
   Sender sender_;

@@ -266,6 +266,18 @@ TEST(UsbipServerEnd, WaitsForCancelsThatTakeTimeWhenClosed) {
   EXPECT_THAT(collect(peer.server), IsEmpty());
 }
 
+TEST(UsbipServerEnd, WaitsNoLongerThanItsFarewellForADeviceThatIsSilent) {
+  ServerPeer peer;
+  peer.device.on_cancel = FakeDevice::OnCancel::CompleteLater;
+  peer.in(1, 64);
+  peer.server.receive_ended(std::nullopt);
+  peer.server.woken(kStart);
+  EXPECT_FALSE(peer.server.finished());
+  EXPECT_EQ(peer.server.wake_at(), kStart + ServerLimits{}.farewell);
+  peer.server.woken(kStart + ServerLimits{}.farewell);
+  EXPECT_TRUE(peer.server.finished());
+}
+
 TEST(UsbipServerEnd, CancelsOnceMoreNothingWhenClosedTwice) {
   ServerPeer peer;
   peer.device.on_cancel = FakeDevice::OnCancel::CompleteLater;

@@ -1,5 +1,7 @@
 # An emulated keyboard, mouse and tablet under the kernel's own HID drivers, through stock vhci_hcd:
 # what comes out of evdev is what was typed, moved and clicked, and LEDs find their way back.
+#
+# lab-timeout: 600
 . "$LAB_REPO/lab/guest/lib.sh"
 
 # The events in a file of struct input_event (16 bytes of time, u16 type, u16 code, s32 value) as

@@ -1,7 +1,7 @@
 # An emulated serial port under the kernel's cdc_acm, alone and in a composite device, through stock
 # vhci_hcd: bytes both ways, the lines, and several functions at once.
 #
-# lab-timeout: 600
+# lab-timeout: 900
 . "$LAB_REPO/lab/guest/lib.sh"
 
 tty_of() { # BUSID

@@ -2,7 +2,7 @@
 # written through a file system lies in the image, byte by byte; media come and go; a disk that is
 # unplugged in the middle of a write leaves an image that fsck can mend.
 #
-# lab-timeout: 600
+# lab-timeout: 900
 . "$LAB_REPO/lab/guest/lib.sh"
 
 disk_of() { # BUSID

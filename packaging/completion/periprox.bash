@@ -1,7 +1,7 @@
 # Completion of periprox for bash.
 
 _periprox_devices() {
-	printf '%s\n' emulated: recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec:
+	printf '%s\n' emulated: recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec: ring:///
 	# Names of emulated devices and bus ids, as the program itself tells them.
 	periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p'
 	periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p'
@@ -18,7 +18,7 @@ _periprox() {
 	done
 	case $prev in
 		--listen)
-			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:/// vsock://' -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -W 'tcp:// unix:/// vsock:// ring:///' -- "$cur")
 			return
 			;;
 		--fault)
@@ -39,7 +39,7 @@ _periprox() {
 	case $verb in
 		'') words='serve list show transfer inspect attach detach ports export --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;
-		list) words='--emulated --json --help usbip:// usbip+unix:/// usbip+vsock://' ;;
+		list) words='--emulated --json --help usbip:// usbip+unix:/// usbip+vsock:// ring:///' ;;
 		show) words="--timeout --json --help $stages" ;;
 		inspect)
 			words='--errors --endpoint --type --from --until --summary --follow --json --help'

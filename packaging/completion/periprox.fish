@@ -1,7 +1,7 @@
 # Completion of periprox for fish.
 
 function __periprox_devices
-    printf '%s\n' recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec:
+    printf '%s\n' recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec: ring:///
     periprox list --emulated 2>/dev/null | string match -r '^emulated:\S+$'
     periprox list 2>/dev/null | string match -r '^\d+-[\d.]+'
 end
@@ -22,12 +22,12 @@ complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a detach -d 'T
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a ports -d 'Lists virtual ports'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a export -d 'Exports over standard input'
 
-complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:/// vsock://' -d 'Where to listen'
+complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:/// vsock:// ring:///' -d 'Where to listen'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l yes -d 'Means all devices'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l quiet -d 'Prints warnings only'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l verbose -d 'Prints every connection'
 complete -c periprox -n '__fish_seen_subcommand_from list' -l emulated -d 'What can be emulated'
-complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:/// usbip+vsock://' -d Server
+complete -c periprox -n '__fish_seen_subcommand_from list' -a 'usbip:// usbip+unix:/// usbip+vsock:// ring:///' -d Server
 complete -c periprox -n '__fish_seen_subcommand_from attach' -l direct -d 'Gives the connection to the kernel'
 complete -c periprox -n '__fish_seen_subcommand_from attach' -l background -d 'Leaves a process that serves'
 complete -c periprox -n '__fish_seen_subcommand_from attach detach' -l wait -x -d Seconds

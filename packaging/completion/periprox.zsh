@@ -6,7 +6,7 @@ _periprox_devices() {
   devices=(${(f)"$(periprox list --emulated 2> /dev/null | sed -n 's/^\(emulated:[^ ]*\)$/\1/p')"})
   devices+=(${(f)"$(periprox list 2> /dev/null | sed -n 's/^\([0-9][0-9]*-[0-9.]*\) .*/\1/p')"})
   compadd -- $devices
-  compadd -S '' -- recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec:
+  compadd -S '' -- recorded: usbip:// usbip+unix:/// usbip+vsock:// usbip+exec: ring:///
 }
 
 # Of every verb that moves URBs.
@@ -58,7 +58,7 @@ _periprox() {
         '(1)--emulated[what can be emulated]' \
         '--json[prints JSON]' \
         '(- *)'{-h,--help}'[prints help]' \
-        '(--emulated)1:server:(usbip\:// usbip+unix\:/// usbip+vsock\://)'
+        '(--emulated)1:server:(usbip\:// usbip+unix\:/// usbip+vsock\:// ring\:///)'
       ;;
     show)
       _arguments $_periprox_stages \

@@ -21,6 +21,7 @@ constexpr std::string_view kDevices =
     "  usbip://HOST[:PORT]/1-1          exported by a server; ids instead of 1-1 work too\n"
     "  usbip+unix:///PATH/1-1           the same, through a Unix socket\n"
     "  usbip+vsock://CID[:PORT]/1-1     the same, between a virtual machine and its host\n"
+    "  ring:///PATH/1-1                 the same, through shared memory\n"
     "  usbip+exec:COMMAND               at the other end of a command, such as\n"
     "                                   ssh HOST periprox export 1-1\n"
     "  usbip+fd:N                       at the other end of a connected descriptor\n";
@@ -39,6 +40,7 @@ constexpr std::string_view kServeExamples =
     "  periprox serve all --yes          # whatever is no hub and not in use as a disk\n"
     "  periprox serve 'emulated:go_temp?celsius=21.5&serial=A1' emulated:zero\n"
     "  periprox serve 0x08f7.0x0002 --listen tcp://0.0.0.0:3240 --listen unix:///run/p.sock\n"
+    "  periprox serve emulated:zero --listen ring:///run/p.ring   # programs on this machine\n"
     "\n"
     "USB/IP has neither encryption nor passwords: whoever reaches the address can use the\n"
     "devices. SIGINT and SIGTERM end it cleanly.\n";
@@ -130,8 +132,8 @@ class Grammar {
         ->required();
     serve
         ->add_option("--listen", words.serve.listen,
-                     "Where to listen: tcp://HOST[:PORT], unix:///PATH or vsock://CID[:PORT] (CID "
-                     "may be 'any'); may be repeated "
+                     "Where to listen: tcp://HOST[:PORT], unix:///PATH, vsock://CID[:PORT] (CID "
+                     "may be 'any'), or ring:///PATH for shared memory; may be repeated "
                      "(default: tcp://127.0.0.1:3240)")
         ->type_name("ADDRESS")
         ->take_all()
@@ -149,7 +151,8 @@ class Grammar {
     list->footer(std::string(kListExamples));
     auto* server =
         list->add_option("SERVER", words.list.server,
-                         "usbip://HOST[:PORT], usbip+unix:///PATH or usbip+vsock://CID[:PORT]");
+                         "usbip://HOST[:PORT], usbip+unix:///PATH, usbip+vsock://CID[:PORT] "
+                         "or ring:///PATH");
     list->add_flag("--emulated", words.list.emulated, "What can be emulated, and the settings")
         ->excludes(server);
     list->add_flag("--json", words.list.json, "Prints JSON");

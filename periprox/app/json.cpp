@@ -87,10 +87,10 @@ std::string error_json(const Error& error) {
   return line_of({{"error", {{"what", error.what}, {"why", error.why}, {"hint", error.hint}}}});
 }
 
-std::string ready_json(const std::vector<link::Address>& listen,
+std::string ready_json(const std::vector<std::string>& listen,
                        const std::vector<service::ExportTable::Entry>& devices) {
   Json json{{"event", "ready"}, {"listen", Json::array()}, {"devices", Json::array()}};
-  for (const auto& address : listen) json["listen"].push_back(address.text());
+  for (const auto& address : listen) json["listen"].push_back(address);
   for (const auto& device : devices) {
     Json one{{"busid", device.address.busid}, {"locator", device.name}};
     one.update(names_of(*device.model));

@@ -17,7 +17,7 @@ namespace periprox::app {
 
 /// All of these are one line with its end, and valid UTF-8 whatever a device or a peer sent.
 [[nodiscard]] std::string error_json(const Error& error);
-[[nodiscard]] std::string ready_json(const std::vector<link::Address>& listen,
+[[nodiscard]] std::string ready_json(const std::vector<std::string>& listen,
                                      const std::vector<service::ExportTable::Entry>& devices);
 [[nodiscard]] std::string event_json(const service::Event& event);
 [[nodiscard]] std::string devices_json(const std::vector<session::ListedDevice>& devices);

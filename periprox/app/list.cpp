@@ -10,6 +10,7 @@
 #include "periprox/physical/inventory.hpp"
 #include "periprox/service/locator.hpp"
 #include "periprox/service/remote_opener.hpp"
+#include "periprox/service/ring_opener.hpp"
 #include "periprox/usb/class_names.hpp"
 #include "periprox/usb/hex_text.hpp"
 
@@ -81,20 +82,31 @@ std::string device_table(const std::vector<session::ListedDevice>& devices,
   return table.text();
 }
 
-Result<void> list_server(const ListOptions& options, Output& output) {
-  const auto server = service::parse_server(options.server);
-  if (!server) return tl::make_unexpected(server.error());
+/// Asks `server`, an address that `opener` knows, and waits for the answer.
+template <typename Opener, typename Address>
+Result<void> list_at(const Address& server, const ListOptions& options, Output& output) {
   link::Loop loop;
   std::optional<Result<std::vector<session::ListedDevice>>> listed;
-  service::RemoteOpener opener(loop);
-  opener.list(*server, [&](auto result) { listed = std::move(result); });
+  Opener opener(loop);
+  opener.list(server, [&](auto result) { listed = std::move(result); });
   loop.run_until([&] { return listed.has_value(); });
   if (!*listed) return forward_error(*listed);
   if (options.json) return output.write(devices_json(**listed));
   if ((*listed)->empty()) {
-    return output.write(server->text() + " exports no device that is free\n");
+    return output.write(server.text() + " exports no device that is free\n");
   }
   return output.write(device_table(**listed, {}));
+}
+
+Result<void> list_server(const ListOptions& options, Output& output) {
+  if (service::is_ring(options.server)) {
+    const auto ring = service::parse_ring_address(options.server);
+    if (!ring) return tl::make_unexpected(ring.error());
+    return list_at<service::RingOpener>(*ring, options, output);
+  }
+  const auto server = service::parse_server(options.server);
+  if (!server) return tl::make_unexpected(server.error());
+  return list_at<service::RemoteOpener>(*server, options, output);
 }
 
 Result<void> list_emulated(const ListOptions& options, Output& output) {

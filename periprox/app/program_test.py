@@ -205,6 +205,26 @@ class Serving(Case):
             server.process.stdout = open(os.devnull, "rb")
 
 
+class Rings(Case):
+    def test_list_show_and_transfer_through_shared_memory(self):
+        with tempfile.TemporaryDirectory() as folder:
+            ring = f"ring://{folder}/p.ring"
+            with Server("emulated:go_temp?celsius=21.5", "emulated:zero", listen=(ring,)) as server:
+                self.assertEqual(server.ready["listen"], [ring])
+                self.assertIn(b"08f7:0002", self.assert_done(run("list", ring)))
+                self.assertIn(b"Go! Temp", self.assert_done(run("show", ring + "/1-1")))
+                self.assertEqual(len(self.assert_done(run("transfer", ring + "/1-2?spin_us=0", "in", "0x81", "100000"))),
+                                 100000)
+                self.assert_done(run("transfer", ring + "?busid=1-2", "out", "0x01", stdin=bytes(100000)))
+                self.assertEqual(server.stop()[0], 0)
+
+    def test_what_cannot_be_a_ring(self):
+        self.assert_fails(run("serve", "emulated:zero", "--listen", "ring://here"), 2, "names no ring", "try: ")
+        self.assert_fails(run("list", "ring:///nowhere/at/all"), 1, "nobody listens there")
+        self.assert_fails(run("show", "ring+pci://ffff:ff:1f.7/1-1"), 1, "no ivshmem device")
+        self.assert_fails(run("show", "ring:///run/p.ring?busid=1-1&speed=9"), 2, "speed")
+
+
 class ServingErrors(Case):
     def test_a_port_that_is_taken(self):
         with Server("emulated:go_temp") as server:

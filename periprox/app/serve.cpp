@@ -16,6 +16,7 @@
 #include "periprox/service/opener.hpp"
 #include "periprox/service/plugged_devices.hpp"
 #include "periprox/service/printable.hpp"
+#include "periprox/service/ring_exporter.hpp"
 #include "periprox/service/server.hpp"
 #include "periprox/service/stages.hpp"
 #include "periprox/usb/hex_text.hpp"
@@ -72,6 +73,7 @@ class Serving {
         stages_(std::move(stages)),
         exports_([this](const service::Event& event) { on_event(event); }),
         server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
+        rings_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
         plugged_(loop_, opener_, exports_,
                  [this](const service::Event& event) { on_event(event); }) {
     stages_->on_reconnected([this](service::OpenedDevice device) { add_again(std::move(device)); });
@@ -93,6 +95,9 @@ class Serving {
       auto real = server_.listen(address);
       if (!real) return forward_error(real);
       address = *real;
+    }
+    for (const auto& ring : ring_addresses_) {
+      if (auto listening = rings_.listen(ring); !listening) return listening;
     }
     if (auto said = say_ready(*addresses); !said) return said;
     loop_.run_until([this] { return stopping_; });
@@ -118,6 +123,12 @@ class Serving {
     auto texts = options_.listen;
     if (texts.empty()) texts.emplace_back(kDefaultListen);
     for (const auto& text : texts) {
+      if (service::is_ring(text)) {
+        auto ring = service::parse_ring_address(text);
+        if (!ring) return forward_error(ring);
+        ring_addresses_.push_back(std::move(*ring));
+        continue;
+      }
       auto address = link::parse_address(text, wire::usbip::kDefaultPort);
       if (!address) return forward_error(address);
       addresses.push_back(std::move(*address));
@@ -180,12 +191,15 @@ class Serving {
   }
 
   Result<void> say_ready(const std::vector<link::Address>& addresses) {
+    std::vector<std::string> listening;
+    for (const auto& address : addresses) listening.push_back(address.text());
+    for (const auto& ring : ring_addresses_) listening.push_back(ring.text());
     std::string text;
     if (options_.json) {
-      text = ready_json(addresses, exports_.entries());
+      text = ready_json(listening, exports_.entries());
     } else if (!options_.quiet) {
       for (const auto& entry : exports_.entries()) text += device_line(entry);
-      for (const auto& address : addresses) text += "listening on " + address.text() + '\n';
+      for (const auto& address : listening) text += "listening on " + address + '\n';
     }
     for (const auto& address : addresses) {
       if (is_local(address)) continue;
@@ -217,9 +231,10 @@ class Serving {
 
   void close() {
     log_line(LogLevel::Info, "stopping");
-    bool closed = false;
-    server_.close([&closed] { closed = true; });
-    loop_.run_until([&closed] { return closed; });
+    int closed = 0;
+    server_.close([&closed] { ++closed; });
+    rings_.close([&closed] { ++closed; });
+    loop_.run_until([&closed] { return closed == 2; });
   }
 
   const ServeOptions& options_;
@@ -231,6 +246,8 @@ class Serving {
   std::shared_ptr<service::Stages> stages_;
   service::ExportTable exports_;
   service::Server server_;
+  std::vector<service::RingAddress> ring_addresses_;
+  service::RingExporter rings_;
   service::PluggedDevices plugged_;
 };
 

@@ -16,8 +16,7 @@ struct UnsupportedForm {
   std::string_view prefix;
   std::string_view what;
 };
-constexpr std::array<UnsupportedForm, 2> kUnsupported{{
-    {"ring:", "a device behind a shared-memory ring"},
+constexpr std::array<UnsupportedForm, 1> kUnsupported{{
     {"usbip+tls:", "a server behind TLS"},
 }};
 
@@ -29,7 +28,7 @@ constexpr std::string_view kFd = "usbip+fd:";
 
 constexpr std::string_view kForms =
     "write a bus id (1-1.2), ids (0x08f7.0x0002), emulated:NAME, usbip://HOST/1-1, "
-    "usbip+unix:///PATH/1-1, usbip+vsock://CID/1-1 or usbip+exec:COMMAND";
+    "usbip+unix:///PATH/1-1, usbip+vsock://CID/1-1, ring:///PATH/1-1 or usbip+exec:COMMAND";
 
 tl::unexpected<Error> no_locator(std::string_view text, std::string why,
                                  std::string hint = std::string(kForms)) {
@@ -171,6 +170,11 @@ Result<Locator> parse_locator(std::string_view text) {
   if (text.starts_with(kUnix)) return parse_unix(text);
   if (text.starts_with(kExec)) return parse_command(text);
   if (text.starts_with(kFd)) return parse_descriptor(text);
+  if (is_ring(text)) {
+    auto ring = parse_ring_locator(text);
+    if (!ring) return forward_error(ring);
+    return std::move(*ring);
+  }
   if (const auto colon = text.find("://"); colon != std::string_view::npos) {
     return no_locator(text, "'" + printable(text.substr(0, colon), 32) + "' is no kind of link");
   }

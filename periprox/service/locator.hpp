@@ -10,6 +10,7 @@
 #include "periprox/emulated/settings.hpp"
 #include "periprox/link/address.hpp"
 #include "periprox/physical/locator.hpp"
+#include "periprox/service/ring_address.hpp"
 
 namespace periprox::service {
 
@@ -47,7 +48,7 @@ struct DescriptorLocator {
 };
 
 using Locator = std::variant<physical::Locator, EmulatedLocator, RemoteLocator, RecordedLocator,
-                             CommandLocator, DescriptorLocator>;
+                             CommandLocator, DescriptorLocator, RingLocator>;
 
 /// Reads a device locator. Usage says what is wrong with anything else, NotSupported names a form
 /// that this build cannot open.

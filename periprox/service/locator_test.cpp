@@ -115,7 +115,6 @@ TEST(Locator, ReadsADescriptor) {
 }
 
 TEST(Locator, NamesFormsThatThisBuildCannotOpen) {
-  EXPECT_EQ(bad("ring:///dev/shm/p").kind, Kind::NotSupported);
   EXPECT_EQ(bad("usbip+tls://host/1-1").kind, Kind::NotSupported);
   EXPECT_THAT(bad("usbip+tls://host/1-1").why, HasSubstr("not supported by this build"));
 }

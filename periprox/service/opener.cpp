@@ -11,6 +11,7 @@
 #include "periprox/service/open_recorded.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/service/remote_opener.hpp"
+#include "periprox/service/ring_opener.hpp"
 #include "periprox/service/stages.hpp"
 #include "periprox/service/surroundings.hpp"
 
@@ -33,7 +34,8 @@ struct Opener::Common {
         advise(std::move(the_advise)),
         note(std::move(the_note)),
         stages(std::move(the_stages)),
-        remote(the_loop, silence_limit) {}
+        remote(the_loop, silence_limit),
+        ring(the_loop) {}
 
   [[nodiscard]] emulated::Surroundings surroundings_of(const std::string& name) {
     return lend_surroundings(loop, pool, [this, name](const std::string& text) {
@@ -47,6 +49,7 @@ struct Opener::Common {
   std::shared_ptr<Stages> stages;
   physical::BlockingPool pool;
   RemoteOpener remote;
+  RingOpener ring;
 };
 
 Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages, Advise note,
@@ -84,6 +87,8 @@ void Opener::open(std::string_view text, Done done) {
     common_->remote.open(*command, std::move(named));
   } else if (const auto* descriptor = std::get_if<DescriptorLocator>(&*locator)) {
     common_->remote.open(*descriptor, std::move(named));
+  } else if (const auto* ring = std::get_if<RingLocator>(&*locator)) {
+    common_->ring.open(*ring, std::move(named));
   } else {
     open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), common_->advise,
                   std::move(named));

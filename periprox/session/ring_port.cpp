@@ -52,6 +52,7 @@ std::optional<wire::ring::Entry> RingPort::take() {
     }
     seen_tail_ = tail;
     if (head_ == tail) return std::nullopt;
+    in_.order_loads();
   }
   taken_since_release_ = true;
   return in_entries_[head_++ & in_mask_].load();

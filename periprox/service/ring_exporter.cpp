@@ -1,0 +1,162 @@
+#include "periprox/service/ring_exporter.hpp"
+
+#include <bit>
+#include <utility>
+
+#include "periprox/link/loop.hpp"
+#include "periprox/link/pass_descriptor.hpp"
+#include "periprox/service/ring_memory.hpp"
+
+namespace periprox::service {
+
+using wire::ring::Hello;
+
+RingExporter::RingExporter(link::Loop& loop, session::Exports& exports, EventSink events,
+                           RingExporterOptions options)
+    : loop_(loop),
+      exports_(exports),
+      events_(std::move(events)),
+      options_(options),
+      spinner_(loop) {}
+
+RingExporter::~RingExporter() {
+  if (farewell_) loop_.cancel(*farewell_);
+}
+
+Result<void> RingExporter::listen(const RingAddress& address) {
+  if (address.cpu) {
+    if (auto pinned = link::pin_thread(*address.cpu); !pinned) return pinned;
+  }
+  if (address.kind == RingAddress::Kind::Socket) {
+    const link::Address socket{.kind = link::Address::Kind::Unix, .path = address.place};
+    auto listener = link::Listener::open(loop_, socket, [this, address](link::Accepted connection) {
+      accepted(address, std::move(connection));
+    });
+    if (!listener) return forward_error(listener);
+    listeners_.push_back(std::move(*listener));
+    return {};
+  }
+  // A power of two, as the size of a BAR.
+  const auto size =
+      std::bit_ceil(wire::ring::memory_for(address.arena, wire::ring::kDefaultEntries));
+  auto memory = map_ring(address, size);
+  if (!memory) return forward_error(memory);
+  auto lasting = std::make_shared<const std::pair<RingAddress, link::SharedMemory>>(
+      address, std::move(*memory));
+  return start(address, lasting->second, address.text(), {}, lasting);
+}
+
+void RingExporter::accepted(const RingAddress& address, link::Accepted connection) {
+  if (closing_) return;
+  if (connections_ >= options_.connections) {
+    events_({.kind = Event::Kind::Overload,
+             .level = Event::Level::Warning,
+             .text = connection.peer + " was disconnected: too many rings",
+             .peer = connection.peer});
+    return;
+  }
+  if (auto handed = hand_over(address, connection); !handed) {
+    events_({.kind = Event::Kind::Ended,
+             .level = Event::Level::Warning,
+             .text = connection.peer + " did not get a ring: " + handed.error().text(),
+             .peer = connection.peer});
+  }
+}
+
+Result<void> RingExporter::hand_over(const RingAddress& address, link::Accepted& connection) {
+  auto memory = link::create_shared_memory(
+      wire::ring::memory_for(address.arena, wire::ring::kDefaultEntries));
+  if (!memory) return forward_error(memory);
+  const int socket = connection.socket.get();
+  const Hello hello{.memory_size = memory->first.bytes.size()};
+  // Formatted first: the importer may look at once.
+  if (auto started =
+          start(address, memory->first, connection.peer, std::move(connection.socket), nullptr);
+      !started) {
+    return started;
+  }
+  auto sent = link::send_descriptor(socket, bytes_of(hello), memory->second.get());
+  if (!sent) sessions_[last_id_].pump->close();
+  return sent;
+}
+
+Result<void> RingExporter::start(
+    const RingAddress& address, const link::SharedMemory& memory, std::string peer,
+    UniqueFd channel, std::shared_ptr<const std::pair<RingAddress, link::SharedMemory>> lasting) {
+  const auto layout = wire::ring::plan_layout(memory.bytes.size());
+  if (!layout) return tl::make_unexpected(layout.error());
+  const SessionId id = ++last_id_;
+  auto& session = sessions_[id];
+  session.peer = std::move(peer);
+  session.lasting = std::move(lasting);
+  if (!session.lasting) ++connections_;
+  auto protocol = std::make_unique<session::RingServer>(
+      ring_memory(memory), *layout, exports_, session.peer, loop_.now(), session.lasting != nullptr,
+      options_.session);
+  session.protocol = protocol.get();
+  session.pump = std::make_unique<link::MemoryPump>(
+      loop_, spinner_, std::move(channel), std::move(protocol),
+      link::MemoryWaiting{.spin = address.spin}, [this, id](MemoryProtocol&) { ended(id); });
+  events_({.kind = Event::Kind::Connected,
+           .level = Event::Level::Detail,
+           .text = session.lasting ? session.peer + " is offered" : session.peer + " connected",
+           .peer = session.peer});
+  return {};
+}
+
+void RingExporter::ended(SessionId id) {
+  auto node = sessions_.extract(id);
+  auto& session = node.mapped();
+  report_ended(session);
+  session.pump.reset();  // Gives the device back.
+  if (!session.lasting) --connections_;
+  if (session.lasting && !closing_) {
+    const auto again = session.lasting;
+    if (auto started = start(again->first, again->second, session.peer, {}, again); !started) {
+      events_({.kind = Event::Kind::Ended,
+               .level = Event::Level::Warning,
+               .text = session.peer + " is offered no more: " + started.error().text(),
+               .peer = session.peer});
+    }
+  }
+  check_closed();
+}
+
+void RingExporter::report_ended(const Session& session) {
+  const auto& failure = session.protocol->failure();
+  const auto* lease = session.protocol->lease();
+  Event event{.kind = Event::Kind::Ended, .peer = session.peer};
+  std::string reason = closing_ ? "the server stops" : "it left";
+  if (failure) {
+    event.level = Event::Level::Warning;
+    reason = failure->what + ": " + failure->why;
+  } else if (lease == nullptr) {
+    event.level = Event::Level::Detail;
+  }
+  if (lease != nullptr) event.busid = lease->address().busid;
+  event.text = session.peer +
+               (lease != nullptr ? " no longer uses " + event.busid : " disconnected") + ": " +
+               reason;
+  events_(event);
+}
+
+void RingExporter::close(std::function<void()> done) {
+  closing_ = true;
+  closed_ = std::move(done);
+  listeners_.clear();
+  for (auto& [id, session] : sessions_) session.pump->close();
+  const auto patience = sessions_.empty() ? Duration{} : options_.farewell;
+  farewell_ = loop_.call_at(loop_.now() + patience, [this] {
+    farewell_.reset();
+    sessions_.clear();
+    check_closed();
+  });
+}
+
+void RingExporter::check_closed() {
+  if (!closing_ || !sessions_.empty()) return;
+  if (farewell_) loop_.cancel(*std::exchange(farewell_, {}));
+  if (const auto call = std::exchange(closed_, {})) call();
+}
+
+}  // namespace periprox::service

@@ -272,9 +272,10 @@ gadget_is_there() {
     [[ -e /sys/bus/usb/devices/$GADGET/bConfigurationValue ]]
 }
 
-start_gadget_zero() {
+start_gadget_zero() { # [full|high|super]
     local zero=/sys/kernel/config/usb_gadget/zero
-    modprobe dummy_hcd || bail_out "dummy_hcd loads"
+    local -A speed=([full]=is_high_speed=0 [high]=is_high_speed=1 [super]=is_super_speed=1)
+    modprobe dummy_hcd "${speed[${1:-high}]}" || bail_out "dummy_hcd loads"
     modprobe libcomposite || bail_out "libcomposite loads"
     mkdir -p $zero/strings/0x409 $zero/configs/c.1 $zero/functions/SourceSink.0
     echo 0x0525 > $zero/idVendor

@@ -9,6 +9,7 @@
 #include <map>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace periprox::link {
 
@@ -20,6 +21,8 @@ struct Loop::Impl {
   std::map<Key, std::function<void()>> calls;
   std::unordered_map<std::uint64_t, TimePoint> due;  // To find a call by its id.
   std::uint64_t last_id = 0;
+  std::vector<std::function<void()>> deferred;
+  int batches = 0;  // Under way, one within the other.
   TimePoint armed = TimePoint::max();
 
   void arm() {
@@ -76,6 +79,26 @@ void Loop::run_until(const std::function<bool()>& done) {
 void Loop::stop() { impl_->io.stop(); }
 
 void Loop::post(std::function<void()> work) { asio::post(impl_->io, std::move(work)); }
+
+void Loop::batch(const std::function<void()>& work) {
+  ++impl_->batches;
+  work();
+  if (impl_->batches == 1) {
+    // What is done here may defer more.
+    for (std::size_t i = 0; i < impl_->deferred.size(); ++i)
+      std::exchange(impl_->deferred[i], {})();
+    impl_->deferred.clear();
+  }
+  --impl_->batches;
+}
+
+void Loop::defer(std::function<void()> work) {
+  if (impl_->batches > 0) {
+    impl_->deferred.push_back(std::move(work));
+  } else {
+    post(std::move(work));
+  }
+}
 
 TimePoint Loop::now() const { return std::chrono::steady_clock::now(); }
 

@@ -27,6 +27,11 @@ class Loop final : public Timers {
   void stop();
   /// Calls `work` soon, on the loop's thread.
   void post(std::function<void()> work);
+  /// Does `work`, then at once what it deferred: so that answers to many completions leave
+  /// together, without another turn of the loop. On the loop's thread.
+  void batch(const std::function<void()>& work);
+  /// Calls `work` at the end of the batch that is under way, else soon. On the loop's thread.
+  void defer(std::function<void()> work);
 
   [[nodiscard]] TimePoint now() const override;
   TimerId call_at(TimePoint when, std::function<void()> callback) override;

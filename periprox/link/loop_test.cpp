@@ -50,6 +50,29 @@ TEST(Loop, CallsNotBeforeTheInstant) {
   EXPECT_GE(called, when);
 }
 
+TEST(Loop, DefersToTheEndOfTheOutermostBatch) {
+  Loop loop;
+  std::vector<int> order;
+  loop.batch([&] {
+    loop.defer([&] {
+      order.push_back(3);
+      loop.defer([&] { order.push_back(4); });
+    });
+    loop.batch([&] { order.push_back(1); });
+    order.push_back(2);
+  });
+  EXPECT_THAT(order, ElementsAre(1, 2, 3, 4));
+}
+
+TEST(Loop, DefersToALaterTurnOutsideABatch) {
+  Loop loop;
+  bool called = false;
+  loop.defer([&] { called = true; });
+  EXPECT_FALSE(called);
+  loop.run();
+  EXPECT_TRUE(called);
+}
+
 TEST(Loop, NeverCallsFromWithinCallAt) {
   Loop loop;
   bool called = false;

@@ -1,6 +1,8 @@
-// How it works: one read is under way whenever the protocol names places for it; after each event
-// the pump writes what there is, until the connection takes no more. Asio's reactor tells
-// readiness; the writing is one direct system call, because it nearly always succeeds at once.
+// How it works: Asio's reactor tells readiness, the reading and writing are direct system calls.
+// While the protocol names places, the pump waits for bytes; it reads when there are some, and
+// after each event writes what there is, until the connection takes no more. Asio's own
+// async_read_some() would try to read first, which after every message costs a system call that
+// finds nothing.
 #include "periprox/link/pump.hpp"
 
 #include <fcntl.h>
@@ -8,7 +10,6 @@
 #include <sys/uio.h>
 
 #include <array>
-#include <asio/buffer.hpp>
 #include <asio/error.hpp>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
@@ -25,8 +26,9 @@ namespace periprox::link {
 namespace {
 
 constexpr std::size_t kMaxWriteSegments = 128;
-/// Reads before the answers to the first of them are written: more would let a fast peer wait long.
-constexpr int kMaxReadAhead = 4;
+/// Reads before the answers to the first of them are written: more would let a fast peer wait long,
+/// none would give each of its messages an answer, and a wake-up, of its own.
+constexpr int kMaxReads = 5;
 /// How long a finished protocol's last bytes may wait for a peer that does not read.
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 
@@ -44,15 +46,6 @@ void ignore_broken_pipes() {
     std::signal(SIGPIPE, SIG_IGN);
   }
 }
-
-struct PlaceBuffers {
-  std::array<asio::mutable_buffer, Protocol::kMaxReceiveSegments> buffers;
-  std::size_t count = 0;
-
-  // What Asio wants of a buffer sequence.
-  [[nodiscard]] const asio::mutable_buffer* begin() const { return buffers.data(); }
-  [[nodiscard]] const asio::mutable_buffer* end() const { return buffers.data() + count; }
-};
 
 }  // namespace
 
@@ -87,7 +80,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 
   void wake() override {
     if (std::exchange(wake_posted, true)) return;
-    asio::post(loop.io(), [self = shared_from_this()] {
+    loop.defer([self = shared_from_this()] {
       self->wake_posted = false;
       self->service();
     });
@@ -106,45 +99,21 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   }
 
   void arm_read() {
-    if (reading || input_ended) return;
-    const auto places = protocol->receive_into();
-    if (places.empty()) return;
-    PlaceBuffers buffers;
-    read_wanted = 0;
-    for (const auto& place : places) {
-      read_wanted += place.size();
-      buffers.buffers[buffers.count++] = asio::buffer(place.data(), place.size());
-    }
+    if (reading || input_ended || protocol->receive_into().empty()) return;
     reading = true;
-    in.async_read_some(buffers,
-                       [self = shared_from_this()](std::error_code error, std::size_t count) {
-                         self->reading = false;
-                         self->on_read(error, count);
-                       });
+    in.async_wait(asio::posix::stream_descriptor::wait_read,
+                  [self = shared_from_this()](std::error_code error) {
+                    self->reading = false;
+                    if (error || self->dead) return;
+                    if (!self->closing) self->read();
+                    self->service();
+                  });
   }
 
-  void on_read(std::error_code error, std::size_t count) {
-    if (dead) return;
-    if (input_ended) {
-      // The protocol was told already, because writing failed: these bytes come too late.
-    } else if (!error) {
-      protocol->received(count, loop.now());
-      if (count == read_wanted) read_ahead();
-    } else if (error != asio::error::operation_aborted) {
-      end_input(error == asio::error::eof ? 0 : error.value());
-    }
-    if (closing) {
-      finish();
-    } else {
-      service();
-    }
-  }
-
-  /// A read that was filled to the brim says that more is waiting. Some of it is taken before the
-  /// answers are written, so that several answers share one write and one wake-up of the peer.
-  void read_ahead() {
+  /// Reads until nothing more is there, but for kMaxReads: then the next wait ends at once.
+  void read() {
     std::array<iovec, Protocol::kMaxReceiveSegments> vectors;
-    for (int i = 0; i < kMaxReadAhead; ++i) {
+    for (int i = 0; i < kMaxReads && !input_ended; ++i) {
       const auto places = protocol->receive_into();
       if (places.empty()) return;
       std::size_t wanted = 0;
@@ -154,7 +123,12 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       }
       const ssize_t got =
           ::readv(in.native_handle(), vectors.data(), static_cast<int>(places.size()));
-      if (got <= 0) return;  // Nothing there, or an end, which the next ordinary read finds.
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EAGAIN) return;
+      if (got <= 0) {
+        end_input(got == 0 ? 0 : errno);
+        return;
+      }
       protocol->received(static_cast<std::size_t>(got), loop.now());
       if (static_cast<std::size_t>(got) < wanted) return;
     }
@@ -240,11 +214,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     if (std::exchange(closing, true)) return;
     if (armed) loop.cancel(timer);
     armed.reset();
-    if (reading) {
-      in.cancel();  // The read may be writing into the protocol's memory: wait for its handler.
-    } else {
-      asio::post(loop.io(), [self = shared_from_this()] { self->finish(); });
-    }
+    asio::post(loop.io(), [self = shared_from_this()] { self->finish(); });
   }
 
   /// Starts the patience with a peer that does not read; once, however slowly it reads then.
@@ -280,7 +250,6 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   asio::posix::stream_descriptor out;
   TimerId timer{};
   std::optional<TimePoint> armed;
-  std::size_t read_wanted = 0;  // Bytes that the read under way has room for.
   bool in_is_out = true;
   bool writes_to_socket = false;
   bool wake_posted = false;
@@ -309,8 +278,7 @@ Pump::~Pump() {
     if (impl_->armed) impl_->loop.cancel(impl_->timer);
     impl_->close_descriptors();
   }
-  // Asio performs no read after close(), so nobody writes into the protocol's memory any more. A
-  // handler that is still queued finds the Impl dead.
+  // A handler that is still queued finds the Impl dead.
   impl_->protocol.reset();
 }
 

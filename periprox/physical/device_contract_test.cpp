@@ -33,6 +33,10 @@ struct SimulatedMachine {
       halts.insert(static_cast<std::uint8_t>(setup.wIndex & 0xff));
       return kernel->complete(urb, 0, 0);
     }
+    if (setup.is_clear_halt()) {
+      halts.erase(static_cast<std::uint8_t>(setup.wIndex & 0xff));
+      return kernel->complete(urb, 0, 0);
+    }
     if (setup.wValue != 0x0100) return kernel->complete(urb, -EPIPE, 0);
     const auto bytes = bytes_of(model.descriptor());
     const auto count = std::min<std::size_t>(setup.wLength, bytes.size());
@@ -70,7 +74,7 @@ struct SimulatedMachine {
 DeviceRig make_physical_rig() {
   auto machine = std::make_shared<SimulatedMachine>();
   machine->kernel->while_blocked = [raw = machine.get()](const std::string& call) {
-    if (call == "clear_halt 129" || call == "reset") raw->halts.clear();
+    if (call == "reset") raw->halts.clear();
   };
   auto claim = physical::Claim::take(machine->kernel, {"1-1", 1, {0, 1}, {}}, nullptr, nullptr);
   auto device = std::make_unique<physical::UsbfsDevice>(

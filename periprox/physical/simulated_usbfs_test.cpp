@@ -168,8 +168,11 @@ int SimulatedUsbfs::set_configuration(std::uint8_t value) {
   return blocking_call("set_configuration " + std::to_string(value));
 }
 
-int SimulatedUsbfs::clear_halt(usb::EndpointAddress endpoint) {
-  return blocking_call("clear_halt " + std::to_string(endpoint.value()));
+int SimulatedUsbfs::reset_endpoint(usb::EndpointAddress endpoint) {
+  const std::lock_guard lock(mutex_);
+  if (blocked_) ++would_block_;
+  calls_.push_back("reset_endpoint " + std::to_string(endpoint.value()));
+  return unplugged_ ? ENODEV : 0;
 }
 
 int SimulatedUsbfs::reset() {

@@ -63,7 +63,7 @@ class SimulatedUsbfs final : public Usbfs {
   int discard(KernelUrb& urb) override;
   int set_interface(std::uint8_t number, std::uint8_t alternate) override;
   int set_configuration(std::uint8_t value) override;
-  int clear_halt(usb::EndpointAddress endpoint) override;
+  int reset_endpoint(usb::EndpointAddress endpoint) override;
   int reset() override;
   int allocate_streams(std::span<const std::uint8_t> endpoints, std::uint32_t count) override;
   int claim_interface(std::uint8_t number) override;

@@ -1,4 +1,4 @@
-// drivers/usb/core/devio.c: proc_clearhalt(), proc_setintf(), proc_setconfig(), proc_resetdevice().
+// drivers/usb/core/devio.c: proc_setintf(), proc_setconfig(), proc_resetdevice().
 #include "periprox/physical/special_request.hpp"
 
 #include <cerrno>
@@ -29,15 +29,16 @@ SpecialRequest classify_request(const usb::SetupPacket& setup) {
   if (setup.is_set_configuration()) return SpecialRequest::SetConfiguration;
   if (setup.is_set_interface()) return SpecialRequest::SetInterface;
   if (setup.is_port_reset()) return SpecialRequest::PortReset;
-  if (setup.is_clear_halt() && (setup.wIndex & 0x0f) != 0) return SpecialRequest::ClearHalt;
   return SpecialRequest::None;
+}
+
+bool clears_halt(const usb::SetupPacket& setup) {
+  return setup.is_clear_halt() && (setup.wIndex & 0x0f) != 0;
 }
 
 bool request_makes_sense(SpecialRequest request, const usb::SetupPacket& setup,
                          const usb::DeviceModel& model) {
   switch (request) {
-    case SpecialRequest::ClearHalt:
-      return model.endpoint(usb::EndpointAddress(low_byte(setup.wIndex))) != nullptr;
     case SpecialRequest::SetInterface:
       return has_alternate(model, low_byte(setup.wIndex), low_byte(setup.wValue));
     case SpecialRequest::SetConfiguration:
@@ -60,9 +61,6 @@ RequestOutcome perform_request(SpecialRequest request, const usb::SetupPacket& s
                                const usb::DeviceModel& model, Usbfs& usbfs, Claim& claim) {
   RequestOutcome outcome;
   switch (request) {
-    case SpecialRequest::ClearHalt:
-      outcome.error = usbfs.clear_halt(usb::EndpointAddress(low_byte(setup.wIndex)));
-      break;
     case SpecialRequest::SetInterface:
       outcome.error = usbfs.set_interface(low_byte(setup.wIndex), low_byte(setup.wValue));
       break;

@@ -16,13 +16,17 @@ namespace periprox::physical {
 enum class SpecialRequest : std::uint8_t {
   None,        ///< An ordinary request: goes to the device as it is.
   SetAddress,  ///< The kernel has given the device its address: answered here.
-  ClearHalt,   ///< Of an endpoint other than 0, which has no halt that outlives a request.
   SetInterface,
   SetConfiguration,
   PortReset,
 };
 
 [[nodiscard]] SpecialRequest classify_request(const usb::SetupPacket& setup);
+
+/// True for CLEAR_FEATURE(ENDPOINT_HALT) of an endpoint other than 0, which has no halt that
+/// outlives a request. Not special: it can be sent, but the kernel has to be told when it has
+/// succeeded.
+[[nodiscard]] bool clears_halt(const usb::SetupPacket& setup);
 
 /// False for a request that names an endpoint, setting or configuration that the device does not
 /// have: a device answers these with STALL, the kernel would with an error of its own.

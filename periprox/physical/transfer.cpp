@@ -146,6 +146,7 @@ void Transfer::clear() {
   urb = {};
   state = State::Waiting;
   special = SpecialRequest::None;
+  clears_halt = false;
   prepared = false;
   cancelled = false;
   piece_count = submitted = reaped = 0;

@@ -32,6 +32,7 @@ struct Transfer {
   usb::Urb urb;
   State state = State::Waiting;
   SpecialRequest special = SpecialRequest::None;
+  bool clears_halt = false;
   bool prepared = false;
   bool cancelled = false;
   std::uint64_t serial = 0;  ///< The order of submission, over all endpoints.

@@ -51,9 +51,9 @@ class UsbfsFile final : public Usbfs {
     unsigned int number = value;
     return call(USBDEVFS_SETCONFIGURATION, &number);
   }
-  int clear_halt(usb::EndpointAddress endpoint) override {
+  int reset_endpoint(usb::EndpointAddress endpoint) override {
     unsigned int address = endpoint.value();
-    return call(USBDEVFS_CLEAR_HALT, &address);
+    return call(USBDEVFS_RESETEP, &address);
   }
   int reset() override { return call(USBDEVFS_RESET, nullptr); }
 

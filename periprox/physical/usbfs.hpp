@@ -25,7 +25,7 @@ struct Reaped {
 };
 
 /// An open device node. Every call takes the kernel's lock of the device, so a call waits while
-/// another thread is within a slow one (reset, set_configuration, clear_halt, ...).
+/// another thread is within a slow one (reset, set_configuration, set_interface, ...).
 class Usbfs {
  public:
   virtual ~Usbfs() = default;
@@ -45,8 +45,9 @@ class Usbfs {
 
   virtual int set_interface(std::uint8_t number, std::uint8_t alternate) = 0;
   virtual int set_configuration(std::uint8_t value) = 0;
-  /// Clears the halt of the device's endpoint and resets the host's data toggle.
-  virtual int clear_halt(usb::EndpointAddress endpoint) = 0;
+  /// Starts the host's data toggle or sequence number of the endpoint anew; the device hears
+  /// nothing of it. Quick: at most the host controller is waited for, never the bus.
+  virtual int reset_endpoint(usb::EndpointAddress endpoint) = 0;
   virtual int reset() = 0;
   virtual int allocate_streams(std::span<const std::uint8_t> endpoints, std::uint32_t count) = 0;
 

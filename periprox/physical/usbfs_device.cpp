@@ -126,6 +126,8 @@ void UsbfsDevice::Impl::submit(usb::Urb urb) {
   if (data.endpoint.number() == 0 && data.length == 0 && data.setup.wLength == 0) {
     transfer.special = classify_request(data.setup);
     if (transfer.special != SpecialRequest::None) specials_.push_back(&transfer);
+    transfer.clears_halt = clears_halt(data.setup);
+    if (transfer.clears_halt) ++holds_[halt_target(transfer).index()];
   }
   TransferList& list = list_of(transfer);
   list.append(transfer);
@@ -183,7 +185,8 @@ void UsbfsDevice::Impl::drop_unsent(Transfer& transfer, usb::Status status) {
 
 void UsbfsDevice::Impl::pump(TransferList& list) {
   const bool control = &list == &lists_[kControl];
-  while (!gate_closed_ && !closed_) {
+  const auto index = static_cast<std::size_t>(&list - lists_.data());
+  while (!gate_closed_ && !closed_ && holds_[index] == 0) {
     Transfer* transfer = list.first_waiting();
     if (transfer == nullptr) return;
     if (transfer->special != SpecialRequest::None) {
@@ -266,9 +269,21 @@ void UsbfsDevice::Impl::retire(TransferList& list, Transfer& transfer) {
   }
 }
 
+usb::EndpointAddress UsbfsDevice::Impl::halt_target(const Transfer& transfer) {
+  return usb::EndpointAddress(static_cast<std::uint8_t>(transfer.urb->setup.wIndex & 0x8f));
+}
+
+/// Lets the endpoint go on whose halt has been cleared, or not.
+void UsbfsDevice::Impl::release_hold(Transfer& transfer) {
+  const auto index = halt_target(transfer).index();
+  if (--holds_[index] > 0 || lists_[index].first_waiting() == nullptr) return;
+  asio::post(loop_, weakly([index](Impl& self) { self.pump(self.lists_[index]); }));
+}
+
 /// The record is free for another URB before anybody hears of this one.
 void UsbfsDevice::Impl::hand_back(TransferList& list, Transfer& transfer) {
   list.remove(transfer);
+  if (transfer.clears_halt) release_hold(transfer);
   usb::Urb urb = std::move(transfer.urb);
   urb.set_device_note(0);
   transfer.clear();

@@ -1,13 +1,15 @@
 // A plugged-in device as a usb::Device: each URB is one URB of usbfs.
 //
 // The event loop submits and reaps without ever waiting for the bus. Requests that change the
-// device's state (SET_CONFIGURATION, SET_INTERFACE, CLEAR_FEATURE(HALT), a reset) have calls of
-// their own that block, with the kernel's lock of the device held; a helper thread makes them, and
-// until it is done nothing else is asked of this device, because every call would wait for the same
-// lock. URBs that the kernel has go on meanwhile.
+// device's state (SET_CONFIGURATION, SET_INTERFACE, a reset) have calls of their own that block,
+// with the kernel's lock of the device held; a helper thread makes them, and until it is done
+// nothing else is asked of this device, because every call would wait for the same lock. URBs that
+// the kernel has go on meanwhile. CLEAR_FEATURE(ENDPOINT_HALT) is sent to the device like any
+// request; when it has succeeded the kernel is told to start that endpoint's data toggle anew.
 //
 // Order: a special request starts when the requests before it on endpoint 0 are done; URBs
-// submitted after it, to any endpoint, reach the kernel after it.
+// submitted after it, to any endpoint, reach the kernel after it. URBs submitted to an endpoint
+// after its halt was asked to be cleared reach the kernel when that is done.
 //
 // The kernel limits the memory of all URBs in the system. An URB above the limit waits, its
 // endpoint behind it, until others complete; it fails with NoMemory only when it cannot fit at all,
@@ -40,6 +42,9 @@ struct UsbfsDeviceOptions {
   std::uint64_t usbfs_memory_limit = 0;
   /// How long an URB waits for memory while nothing that could free some is on the way.
   Duration memory_patience = std::chrono::seconds(2);
+  /// Does its argument, the handing back of all URBs that have completed; whoever drives the loop
+  /// may do more before and after it. Done directly when unset.
+  std::function<void(const std::function<void()>& hand_back)> batch;
   /// Told, once, what a person could do to make transfers faster.
   std::function<void(std::string_view advice)> advise;
 };

@@ -28,8 +28,14 @@ void UsbfsDevice::Impl::await_completions() {
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, weakly([](Impl& self) {
                            self.awaiting_ = false;
                            if (self.gate_closed_) return;
-                           if (!self.reap(kReapsPerTurn)) return;
-                           self.await_completions();
+                           const auto work = [&self] {
+                             if (self.reap(kReapsPerTurn)) self.await_completions();
+                           };
+                           if (self.options_.batch) {
+                             self.options_.batch(work);
+                           } else {
+                             work();
+                           }
                          }));
 }
 
@@ -62,6 +68,10 @@ void UsbfsDevice::Impl::on_reaped(KernelUrb& piece) {
   collect_piece(transfer, piece);
   if (transfer.reaped < transfer.piece_count) return;
   conclude_transfer(transfer, transfer.error == 0 ? KilledBy::Settings : killed_by());
+  if (transfer.clears_halt && transfer.urb->status == usb::Status::Ok) {
+    // As usb_clear_halt() does; an error means that the endpoint is gone meanwhile.
+    (void)usbfs_.reset_endpoint(halt_target(transfer));
+  }
   retire(list_of(transfer), transfer);
 }
 

@@ -52,6 +52,8 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   void hand_back(TransferList& list, Transfer& transfer);
   void discard(Transfer& transfer);
   void drop_unsent(Transfer& transfer, usb::Status status);
+  static usb::EndpointAddress halt_target(const Transfer& transfer);
+  void release_hold(Transfer& transfer);
   template <typename Method>
   auto weakly(Method method);
 
@@ -96,6 +98,7 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   std::vector<Transfer*> free_;
   std::array<TransferList, usb::kEndpointTableSize> lists_;  // Endpoint 0 has one, the first.
   std::vector<Transfer*> specials_;                          // Waiting or running, oldest first.
+  std::array<unsigned, usb::kEndpointTableSize> holds_{};    // Halts being cleared.
   std::vector<std::function<void()>> gone_handlers_;
   std::uint64_t last_serial_ = 0;
   std::size_t in_kernel_ = 0;  // Pieces.

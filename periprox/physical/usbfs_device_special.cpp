@@ -54,10 +54,8 @@ void UsbfsDevice::Impl::finish_special(const RequestOutcome& outcome) {
   Transfer& transfer = *specials_.front();
   const auto setup = transfer.urb->setup;
   note_request(transfer.special, setup, outcome, model_);
-  if (transfer.special != SpecialRequest::ClearHalt) {
-    streams_ready_.reset();
-    streams_refused_.reset();
-  }
+  streams_ready_.reset();
+  streams_refused_.reset();
   if (outcome.claim_error != 0 && outcome.error == 0 && options_.advise) {
     options_.advise("an interface was taken by another program or driver during a reset");
   }

@@ -25,12 +25,48 @@ TEST_F(UsbfsDeviceTest, AnswersSetAddressItself) {
   EXPECT_EQ(kernel_->pending_count(), 0U);
 }
 
-TEST_F(UsbfsDeviceTest, ClearsAHaltThroughTheKernel) {
+TEST_F(UsbfsDeviceTest, TellsTheKernelWhenTheDeviceHasClearedAHalt) {
   open();
   device_->submit(control(SetupPacket::clear_halt(EndpointAddress(0x81))));
+  EXPECT_THAT(kernel_->calls(), Not(Contains("reset_endpoint 129")));
+  kernel_->complete_oldest();
   run_until_completed(1);
   EXPECT_EQ(done_.urbs[0]->status, Status::Ok);
-  EXPECT_THAT(kernel_->calls(), Contains("clear_halt 129"));
+  EXPECT_THAT(kernel_->calls(), Contains("reset_endpoint 129"));
+}
+
+TEST_F(UsbfsDeviceTest, LeavesTheKernelAloneWhenTheDeviceDoesNotClearAHalt) {
+  open();
+  device_->submit(control(SetupPacket::clear_halt(EndpointAddress(0x81))));
+  kernel_->complete(kernel_->pending(), -EPIPE, 0);
+  run_until_completed(1);
+  EXPECT_EQ(done_.urbs[0]->status, Status::Stalled);
+  EXPECT_THAT(kernel_->calls(), Not(Contains("reset_endpoint 129")));
+}
+
+TEST_F(UsbfsDeviceTest, AnEndpointWaitsUntilItsHaltIsClearedAndOthersDoNot) {
+  open();
+  device_->submit(control(SetupPacket::clear_halt(EndpointAddress(0x81)), 1));
+  device_->submit(bulk_in(8, 2));
+  device_->submit(bulk_out("12345678", 3));
+  EXPECT_EQ(kernel_->pending_count(), 2U);
+  EXPECT_EQ(kernel_->pending(1)->endpoint, 0x02);
+  kernel_->complete_oldest();
+  run_until([this] { return kernel_->pending_count() == 2; });
+  EXPECT_EQ(kernel_->pending(1)->endpoint, 0x81);
+  EXPECT_THAT(done_.order, ElementsAre(1));
+}
+
+TEST_F(UsbfsDeviceTest, AnEndpointGoesOnWhenClearingItsHaltIsCancelled) {
+  open();
+  auto urb = control(SetupPacket::clear_halt(EndpointAddress(0x81)), 1);
+  const auto handle = urb.handle();
+  device_->submit(std::move(urb));
+  device_->submit(bulk_in(8, 2));
+  device_->cancel(handle);
+  run_until([this] { return kernel_->pending_count() == 1; });
+  EXPECT_EQ(kernel_->pending()->endpoint, 0x81);
+  EXPECT_THAT(done_.order, ElementsAre(1));
 }
 
 TEST_F(UsbfsDeviceTest, SendsClearHaltOfEndpointZeroToTheDevice) {
@@ -40,6 +76,7 @@ TEST_F(UsbfsDeviceTest, SendsClearHaltOfEndpointZeroToTheDevice) {
 }
 
 TEST_F(UsbfsDeviceTest, StallsClearHaltOfAnEndpointThatIsNotThere) {
+  kernel_->refuse = [](const usbdevfs_urb&) { return ENOENT; };  // check_ctrlrecip()
   open();
   device_->submit(control(SetupPacket::clear_halt(EndpointAddress(0x8e))));
   EXPECT_EQ(done_.urbs.at(0)->status, Status::Stalled);
@@ -129,11 +166,12 @@ TEST_F(UsbfsDeviceTest, OtherEndpointsGoOnAfterARequestThatIsAnsweredHere) {
 }
 
 TEST_F(UsbfsDeviceTest, CancelDuringASpecialRequestTakesEffectAfterIt) {
+  kernel_->errors["set_interface 1 1"] = EPIPE;  // Kills no URB.
   open();
   auto urb = bulk_in(8, 1);
   const auto handle = urb.handle();
   device_->submit(std::move(urb));
-  device_->submit(control(SetupPacket::clear_halt(EndpointAddress(0x02)), 2));
+  device_->submit(control(SetupPacket::set_interface(1, 1), 2));
   device_->cancel(handle);
   run_until_completed(2);
   EXPECT_THAT(done_.order, ElementsAre(2, 1));

@@ -31,6 +31,7 @@ void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physica
     }
   };
   physical::OpenOptions options;
+  options.device.batch = [&loop](const std::function<void()>& hand_back) { loop.batch(hand_back); };
   if (advise) {
     // Comes from either thread; people are told on the loop's.
     options.device.advise = [&loop, advise = std::move(advise)](std::string_view advice) {

@@ -72,7 +72,7 @@ class MockedNode {
       }
       case USBDEVFS_RELEASEINTERFACE:
       case USBDEVFS_SETCONFIGURATION:
-      case USBDEVFS_CLEAR_HALT:
+      case USBDEVFS_RESETEP:
       case USBDEVFS_CLAIM_PORT:
         calls_.push_back(name(request) + " " + number(argument));
         return 0;
@@ -107,8 +107,8 @@ class MockedNode {
         return "release";
       case USBDEVFS_SETCONFIGURATION:
         return "set_configuration";
-      case USBDEVFS_CLEAR_HALT:
-        return "clear_halt";
+      case USBDEVFS_RESETEP:
+        return "reset_endpoint";
       case USBDEVFS_CLAIM_PORT:
         return "claim_port";
       default:
@@ -122,8 +122,9 @@ class MockedNode {
       return 0;
     }
     const auto* setup = static_cast<const SetupPacket*>(urb->buffer);
-    const bool known = urb->type == USBDEVFS_URB_TYPE_CONTROL && setup->wValue == 0x0100;
-    urb->status = known ? 0 : -EPIPE;
+    const bool is_control = urb->type == USBDEVFS_URB_TYPE_CONTROL;
+    const bool known = is_control && setup->wValue == 0x0100;
+    urb->status = known || (is_control && setup->is_clear_halt()) ? 0 : -EPIPE;
     urb->actual_length = 0;
     if (known) {
       const auto descriptor = FakeMachine::device_descriptor();
@@ -320,7 +321,7 @@ TEST_F(MockedUsbfsTest, MakesSpecialRequests) {
   device_->submit(control(SetupPacket::port_reset()));
   run_until([this] { return done_.size() == 4; });
   EXPECT_THAT(node_.calls(), Contains("set_interface 0 0"));
-  EXPECT_THAT(node_.calls(), Contains("clear_halt 129"));
+  EXPECT_THAT(node_.calls(), Contains("reset_endpoint 129"));
   EXPECT_THAT(node_.calls(), Contains("set_configuration 1"));
   EXPECT_THAT(node_.calls(), Contains("reset"));
   EXPECT_EQ(done_[3]->status, Status::Ok);

@@ -90,9 +90,10 @@ void UsbfsDevice::Impl::close() {
       retire(list, *transfer);
     }
   }
-  pool_.run([core = core_, records = transfers_, pending = std::move(pending)] {
+  pool_.run([core = core_, records = transfers_, pending = std::move(pending), gone = gone_] {
     const std::lock_guard lock(core->mutex);
     for (KernelUrb* piece : pending) (void)core->usbfs->discard(*piece);
+    if (gone) core->claim->forget();
     core->claim.reset();
   });
 }

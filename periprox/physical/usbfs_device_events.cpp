@@ -122,7 +122,8 @@ void UsbfsDevice::Impl::finish_gone() {
   // Closing the hub's node takes the kernel's lock of the hub, which is busy with this very unplug.
   pool_.run([core = core_] {
     const std::lock_guard lock(core->mutex);
-    core->claim->forget();
+    // Null: the device was destroyed meanwhile, and the thread that does that came first.
+    if (core->claim) core->claim->forget();
   });
   for (const auto& handler : std::exchange(gone_handlers_, {})) {
     handler();

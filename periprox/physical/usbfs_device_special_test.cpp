@@ -246,6 +246,19 @@ TEST_F(UsbfsDeviceTest, UnplugDuringASpecialRequestCompletesEverything) {
   EXPECT_EQ(done_.order.size(), 3U);
 }
 
+TEST_F(UsbfsDeviceTest, DestroyingItAsSoonAsItIsGoneGivesNothingBack) {
+  // Two threads of the pool end the claim then, in any order: not always the same one comes first.
+  for (int i = 0; i < 200; ++i) {
+    kernel_ = std::make_shared<SimulatedUsbfs>();
+    open();
+    device_->on_gone([&] { device_.reset(); });
+    kernel_->unplug();
+    run_until([&] { return device_ == nullptr; });
+    pool_->wait_until_idle();
+    EXPECT_THAT(kernel_->calls(), Not(Contains("connect 0")));
+  }
+}
+
 TEST_F(UsbfsDeviceTest, DestroyingItDuringASpecialRequestDoesNotWaitForIt) {
   open();
   std::counting_semaphore<> entered(0);

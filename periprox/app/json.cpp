@@ -81,6 +81,18 @@ std::string place_text(const recorded::TracedAddress& address) {
   return std::to_string(address.bus) + "." + std::to_string(address.device);
 }
 
+/// Which driver holds each interface (null: none), and why the device is not exported (null: it
+/// is).
+void add_local_facts(Json& json, const physical::DeviceInfo& device) {
+  auto drivers = Json::array();
+  for (const auto& interface : device.interfaces) {
+    drivers.push_back({{"interface", interface.number},
+                       {"driver", interface.driver.empty() ? Json() : Json(interface.driver)}});
+  }
+  json["drivers"] = std::move(drivers);
+  json["refusal"] = device.refusal ? Json(*device.refusal) : Json();
+}
+
 }  // namespace
 
 std::string error_json(const Error& error) {
@@ -106,9 +118,14 @@ std::string event_json(const service::Event& event) {
   return line_of(json);
 }
 
-std::string devices_json(const std::vector<session::ListedDevice>& devices) {
+std::string devices_json(const std::vector<session::ListedDevice>& devices,
+                         std::span<const physical::DeviceInfo> plugged) {
   auto json = Json::array();
-  for (const auto& device : devices) json.push_back(listed_device(device));
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    auto one = listed_device(devices[i]);
+    if (i < plugged.size()) add_local_facts(one, plugged[i]);
+    json.push_back(std::move(one));
+  }
   return line_of({{"devices", std::move(json)}});
 }
 

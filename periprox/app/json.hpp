@@ -1,6 +1,7 @@
 // What the verbs print for programs. The only place that knows the JSON library.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "periprox/emulated/catalog.hpp"
 #include "periprox/host/local.hpp"
 #include "periprox/link/address.hpp"
+#include "periprox/physical/inventory.hpp"
 #include "periprox/service/event.hpp"
 #include "periprox/service/export_table.hpp"
 #include "periprox/usb/description.hpp"
@@ -20,7 +22,9 @@ namespace periprox::app {
 [[nodiscard]] std::string ready_json(const std::vector<std::string>& listen,
                                      const std::vector<service::ExportTable::Entry>& devices);
 [[nodiscard]] std::string event_json(const service::Event& event);
-[[nodiscard]] std::string devices_json(const std::vector<session::ListedDevice>& devices);
+/// `plugged` says more of devices that are plugged in here, in the same order; or is empty.
+[[nodiscard]] std::string devices_json(const std::vector<session::ListedDevice>& devices,
+                                       std::span<const physical::DeviceInfo> plugged = {});
 [[nodiscard]] std::string catalog_json(std::span<const emulated::DeviceType> types);
 [[nodiscard]] std::string description_json(const usb::DeviceModel& model,
                                            const usb::DescriptionNode& root);

@@ -8,6 +8,7 @@
 #include "periprox/emulated/catalog.hpp"
 #include "periprox/link/loop.hpp"
 #include "periprox/physical/inventory.hpp"
+#include "periprox/physical/names.hpp"
 #include "periprox/service/locator.hpp"
 #include "periprox/service/remote_opener.hpp"
 #include "periprox/service/ring_opener.hpp"
@@ -61,6 +62,16 @@ std::string all_drivers(const physical::DeviceInfo& device) {
   std::string text;
   for (const auto& driver : drivers) text += (text.empty() ? "" : ", ") + driver;
   return text.empty() ? "-" : text;
+}
+
+/// Manufacturer and product: what the device says itself, else what usb.ids says of its ids.
+std::string name_of(const physical::DeviceInfo& device, const physical::UsbNames& names) {
+  std::string name = device.model.manufacturer;
+  if (name.empty()) name = names.vendor(device.idVendor());
+  std::string product = device.model.product;
+  if (product.empty()) product = names.product(device.idVendor(), device.idProduct());
+  if (!name.empty() && !product.empty()) name += ' ';
+  return name + product;
 }
 
 /// `facts` are those of the devices, in the same order, or none.
@@ -128,20 +139,20 @@ Result<void> list_emulated(const ListOptions& options, Output& output) {
 Result<void> list_here(const ListOptions& options, Output& output) {
   std::vector<session::ListedDevice> devices;
   std::vector<LocalFacts> facts;
-  for (const auto& device : physical::Inventory().list()) {
+  const auto plugged = physical::Inventory().list();
+  const physical::UsbNames names;
+  for (const auto& device : plugged) {
     const wire::usbip::DeviceAddress address{.path = device.sysfs.string(),
                                              .busid = device.busid,
                                              .busnum = static_cast<std::uint16_t>(device.busnum),
                                              .devnum = static_cast<std::uint16_t>(device.devnum)};
     devices.push_back(
         {wire::usbip::encode_device(address, device.model), device.model.interface_classes()});
-    auto name = device.model.manufacturer;
-    if (!name.empty() && !device.model.product.empty()) name += ' ';
-    name += device.model.product;
+    auto name = name_of(device, names);
     if (device.refusal) name += " [" + *device.refusal + "]";
     facts.push_back({.drivers = all_drivers(device), .name = std::move(name)});
   }
-  if (options.json) return output.write(devices_json(devices));
+  if (options.json) return output.write(devices_json(devices, plugged));
   if (devices.empty()) {
     return output.write(
         "no USB device is plugged in here; `periprox list --emulated` shows what "

@@ -67,7 +67,7 @@ bool is_on_vhci(const std::filesystem::path& folder) {
 
 std::optional<std::string> refusal_of(const SystemPaths& paths, const DeviceInfo& device) {
   if (device.model.descriptor().bDeviceClass == kHubClass) return "it is a hub";
-  if (is_on_vhci(device.sysfs)) return "it is attached from another machine";
+  if (device.imported) return "it is attached from another machine";
   if (const auto use = storage_use(paths, device.sysfs)) return "in use: " + *use;
   return std::nullopt;
 }
@@ -138,6 +138,7 @@ Result<DeviceInfo> Inventory::find(const std::string& busid) const {
   const auto active = read_number(device.sysfs / "bConfigurationValue").value_or(0);
   device.model.set_configuration(static_cast<std::uint8_t>(active & 0xff));
   device.interfaces = read_interfaces(device.sysfs, busid);
+  device.imported = is_on_vhci(device.sysfs);
   device.refusal = refusal_of(paths_, device);
   return device;
 }
@@ -157,7 +158,8 @@ std::vector<DeviceInfo> Inventory::list() const {
 
 bool matches(const Locator& locator, const DeviceInfo& device) {
   if (!locator.busid.empty()) return locator.busid == device.busid;
-  return locator.idVendor == device.idVendor() && locator.idProduct == device.idProduct() &&
+  return !device.imported && locator.idVendor == device.idVendor() &&
+         locator.idProduct == device.idProduct() &&
          (!locator.serial_number || *locator.serial_number == device.model.serial_number);
 }
 

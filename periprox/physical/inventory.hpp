@@ -28,6 +28,7 @@ struct DeviceInfo {
   std::uint32_t devnum = 0;
   usb::DeviceModel model;  ///< With the active configuration, alternate settings 0 and the names.
   std::vector<InterfaceInfo> interfaces;
+  bool imported = false;  ///< On a port of vhci_hcd: really plugged in at another machine.
   /// Why it may not be exported: a hub, attached through vhci_hcd, in use. Empty when it may.
   std::optional<std::string> refusal;
   std::filesystem::path sysfs;  ///< Its folder, with all links resolved.
@@ -57,7 +58,8 @@ class Inventory {
   SystemPaths paths_;
 };
 
-/// True when a device fits a locator.
+/// True when a device fits a locator. Ids never mean an imported device: exported here and imported
+/// here too, a device would else be two of its kind.
 [[nodiscard]] bool matches(const Locator& locator, const DeviceInfo& device);
 
 /// Reads what the sysfs attribute `descriptors` holds: the device descriptor, then each

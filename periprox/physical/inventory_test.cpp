@@ -126,6 +126,13 @@ TEST_F(InventoryTest, SelectingTwoDevicesIsAMistakeThatNamesThem) {
   EXPECT_EQ(device.error().why, "2 devices match: 1-1, 1-2");
 }
 
+TEST_F(InventoryTest, IdsNeverMeanAnImportedDevice) {
+  machine_.add_device("1-1", "S1");
+  machine_.add_device("3-1", "S1", "usbhid", "platform/vhci_hcd.0/usb3");
+  EXPECT_EQ(inventory_.select("0x08f7.0x0002")->busid, "1-1");
+  EXPECT_EQ(inventory_.select("3-1")->busid, "3-1");
+}
+
 TEST_F(InventoryTest, SelectingNothingIsNotFound) {
   machine_.add_device("1-1", "S1");
   EXPECT_EQ(inventory_.select("0x08f7.0x0003").error().kind, Error::Kind::NotFound);

@@ -48,8 +48,9 @@ std::uint64_t memory_limit(const SystemPaths& paths) {
 
 Result<TakenDevice> take_device(const DeviceInfo& device, const OpenOptions& options) {
   if (device.refusal) {
+    const bool in_use = device.refusal->starts_with("in use");
     return fail(Error::Kind::Busy, "cannot export " + device.busid, *device.refusal,
-                "unmount it first if it is a disk");
+                in_use ? "let go of it first: umount, swapoff, ..." : "");
   }
   auto opened = open_usbfs(node_path(options.paths, device.busnum, device.devnum));
   if (!opened) return forward_error(opened);

@@ -209,9 +209,11 @@ void ExportTable::release(Export& released) {
 
 void ExportTable::gone(Export& lost) {
   lost.is_gone = true;
+  const bool named = lost.name != lost.address.busid;
   events_({.kind = Event::Kind::DeviceGone,
            .level = Event::Level::Warning,
-           .text = lost.address.busid + " (" + printable(lost.name) + ") is gone",
+           .text = lost.address.busid +
+                   (named ? " (" + printable(lost.name) + ") is gone" : " is gone"),
            .busid = lost.address.busid,
            .peer = lost.holder});
 }

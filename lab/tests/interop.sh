@@ -1,0 +1,70 @@
+# `periprox attach` with servers that are not ours: the stock usbipd with usbip-host, whose device works
+# through us as it does for the stock client; and servers that lie, whose lies never reach the kernel.
+#
+# lab-timeout: 420
+. "$LAB_REPO/lab/guest/lib.sh"
+
+must modprobe vhci-hcd
+start_gadget_zero
+# Cases 10, 11, 12 and 24 crash usbip-host itself.
+cases=(0 1:iterations=20,length=512 2:iterations=20,length=512 3:iterations=20,length=512,vary=512
+    4:iterations=20,length=512,vary=512 5:iterations=5,length=512,sglen=8 6:iterations=5,length=512,sglen=8
+    9:iterations=20 13:iterations=20 14:iterations=50,length=64,vary=1
+    17:iterations=20,length=512 18:iterations=20,length=512 21:iterations=20,length=64,vary=1
+    27:iterations=2,length=16384,sglen=32 28:iterations=2,length=16384,sglen=32)
+plug() { # LOCATOR [OPTION]: PORT and LOCAL become those of the device
+    local printed
+    printed=$("$PERIPROX" attach "${2---background}" "$1" 2>&1) || bail_out "attaching $1" "$printed"
+    [[ $printed =~ ^port\ ([0-9]+):\ ([0-9.-]+) ]] || bail_out "attach prints its port" "$printed"
+    PORT=${BASH_REMATCH[1]} LOCAL=${BASH_REMATCH[2]}
+}
+runner_is_gone() { ! kill -0 "$runner" 2> /dev/null; }
+unplug() {
+    must "$PERIPROX" detach "$PORT"
+    check "port $PORT is free" port_is_free "$PORT"
+}
+
+# --- The stock server ----------------------------------------------------------------------------
+
+must modprobe usbip-host
+must usbip bind -b "$GADGET"
+usbipd -4 > /dev/null 2>&1 &
+wait_for usbip list -r 127.0.0.1
+check "its list is read" grep -q "^$GADGET .*0525:a4a0" <("$PERIPROX" list usbip://127.0.0.1)
+plug "usbip://127.0.0.1/$GADGET"
+bind_usbtest "$LOCAL" 0 0
+run_usbtest "from usbip-host through us" "$LOCAL" "${cases[@]}"
+unplug
+plug "usbip://127.0.0.1/0x0525.0xa4a0" --direct
+bind_usbtest "$LOCAL" 0 0
+run_usbtest "from usbip-host directly" "$LOCAL" "${cases[@]}"
+unplug
+expect_clean_dmesg "the kernel log is clean with the stock server"
+
+# --- Servers that lie ----------------------------------------------------------------------------
+
+start_server tcp://127.0.0.1:3241 emulated:zero
+for how in iso_offset iso_sum oversized unknown negative command silence; do
+    python3 "$LAB_REPO/lab/guest/hostile_relay.py" 3242 3241 "$how" > "$LAB_SCRATCH/relay" &
+    relay=$!
+    wait_for grep -q ready "$LAB_SCRATCH/relay"
+    plug usbip://127.0.0.1:3242/1-1
+    # What comes of it is the device's misfortune; nothing may hang, and the kernel may not notice.
+    interface=$(interface_of "$LOCAL")
+    modprobe usbtest
+    echo 1 > /sys/module/usbtest/parameters/alt
+    echo "$interface" > /sys/bus/usb/drivers/usbtest/bind 2> /dev/null
+    # Where nothing is answered usbtest itself waits for ever; detaching has to free it.
+    "$USBTEST_RUNNER" --device "$LOCAL" 16:iterations=2,length=1024,sglen=4 \
+        22:iterations=2,length=1024,sglen=4 14:iterations=60,length=64,vary=1 2:iterations=30,length=512 > /dev/null 2>&1 &
+    runner=$!
+    LAB_PATIENCE=8 wait_for runner_is_gone
+    "$PERIPROX" detach "$PORT" > /dev/null 2>&1
+    check "$how: the port is free in the end" wait_for port_is_free "$PORT"
+    check "$how: whoever used the device is free too" wait_for runner_is_gone
+    kill "$relay" 2> /dev/null
+    wait "$relay" 2> /dev/null
+    expect_clean_dmesg "$how: the kernel noticed nothing"
+done
+check "the server behind them lives on" test -n "$("$PERIPROX" list usbip://127.0.0.1:3241)"
+finish

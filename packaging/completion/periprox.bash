@@ -12,7 +12,7 @@ _periprox() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-			serve | list | show | transfer | inspect | attach | detach | ports | export) [[ -z $verb ]] && verb=$word ;;
+			serve | list | show | transfer | inspect | attach | detach | ports | export | check) [[ -z $verb ]] && verb=$word ;;
 			control | in | out) [[ $verb == transfer && -z $kind ]] && kind=$word ;;
 		esac
 	done
@@ -33,11 +33,11 @@ _periprox() {
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
-		--timeout | --setting | --count | --wait | --silence | --snaplen | --capture-size | --capture-files | --seed | --endpoint | --from | --until) return ;;
+		--timeout | --setting | --count | --wait | --silence | --snaplen | --capture-size | --capture-files | --seed | --endpoint | --from | --until | --match | -k | --skip) return ;;
 	esac
 	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed'
 	case $verb in
-		'') words='serve list show transfer inspect attach detach ports export --help --version' ;;
+		'') words='serve list show transfer inspect attach detach ports export check --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;
 		list) words='--emulated --json --help usbip:// usbip+unix:/// usbip+vsock:// ring:///' ;;
 		show) words="--timeout --json --help $stages" ;;
@@ -55,6 +55,7 @@ _periprox() {
 			;;
 		ports) words='--all --json --help' ;;
 		export) words="--help $stages" ;;
+		check) words='--yes --match --skip --timeout --list --json --help usbip:// usbip+unix:///' ;;
 		transfer)
 			words="--timeout --setting --hex --json --help $stages"
 			case $kind in
@@ -64,7 +65,7 @@ _periprox() {
 			esac
 			;;
 	esac
-	if [[ $cur != -* && -n $verb && $verb != @(list|detach|ports) && -z $kind ]]; then
+	if [[ $cur != -* && -n $verb && $verb != @(list|detach|ports|check) && -z $kind ]]; then
 		words+=" $(_periprox_devices)"
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

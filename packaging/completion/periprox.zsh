@@ -39,7 +39,7 @@ _periprox() {
   _arguments -C \
     '(- *)'{-h,--help}'[prints help]' \
     '(- *)--version[prints the version]' \
-    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input"))' \
+    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input" check\:"examines a server"))' \
     '*::argument:->argument'
   [[ $state == argument ]] || return
   case $words[1] in
@@ -68,6 +68,17 @@ _periprox() {
         '1:device:_periprox_devices'
       ;;
     transfer) _periprox_transfer ;;
+    check)
+      _arguments \
+        '--yes[also the cases that change the device]' \
+        '*'{-k,--match}'[only the cases whose names contain this]:text:' \
+        '*--skip[leaves out a case]:name:' \
+        '--timeout[how long each answer may take]:seconds:' \
+        '--list[lists the cases]' \
+        '--json[prints a line of JSON for each case]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '1:device:(usbip\:// usbip+unix\:///)'
+      ;;
     inspect)
       _arguments \
         '--errors[only what went wrong]' \

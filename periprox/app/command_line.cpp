@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "periprox/app/arguments.hpp"
+#include "periprox/app/check_grammar.hpp"
 #include "periprox/app/import_grammar.hpp"
 #include "periprox/app/stage_arguments.hpp"
 #include "periprox/service/printable.hpp"
@@ -81,6 +82,7 @@ struct Words {
   TransferOptions transfer;
   InspectOptions inspect;
   std::string type;
+  CheckOptions check;
   std::string timeout;
   std::vector<std::string> settings;
   std::string bmRequestType, bRequest, wValue, wIndex, wLength;
@@ -104,6 +106,7 @@ class Grammar {
     describe_transfer();
     describe_inspect();
     import.describe(app, std::string(kDevices));
+    check = describe_check(app, words.check, words.timeout);
   }
 
   [[nodiscard]] bool has_verb(std::string_view name) const {
@@ -119,6 +122,7 @@ class Grammar {
   CLI::App* show = nullptr;
   CLI::App* transfer = nullptr;
   CLI::App* inspect = nullptr;
+  CLI::App* check = nullptr;
   CLI::App* control = nullptr;
   CLI::App* in = nullptr;
   CLI::App* out = nullptr;
@@ -327,6 +331,13 @@ Result<Options> options_of(const Grammar& grammar) {
   if (auto import = grammar.import.options()) return std::move(*import);
   if (grammar.show->parsed()) {
     auto options = words.show;
+    const auto timeout = timeout_of(words, options.timeout);
+    if (!timeout) return tl::make_unexpected(timeout.error());
+    options.timeout = *timeout;
+    return options;
+  }
+  if (grammar.check->parsed()) {
+    auto options = words.check;
     const auto timeout = timeout_of(words, options.timeout);
     if (!timeout) return tl::make_unexpected(timeout.error());
     options.timeout = *timeout;

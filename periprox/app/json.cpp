@@ -224,4 +224,22 @@ std::string figures_json(const recorded::TracedAddress& address, std::uint8_t en
                     {"latency_99_ns", figures.latency.quantile(0.99)}}}});
 }
 
+std::string case_json(const check::Case& each, const check::Outcome* outcome) {
+  Json json{{"case", each.name}};
+  if (outcome != nullptr) {
+    json["verdict"] = check::verdict_name(outcome->verdict);
+    json["reason"] = outcome->reason;
+  }
+  json["what"] = each.what;
+  json["reference"] = each.reference;
+  json["needs_yes"] = each.touch == check::Touch::Changes;
+  return line_of(json);
+}
+
+std::string counts_json(const check::Counts& counts) {
+  return line_of({{"passed", counts.passed},
+                  {"failed", counts.failed},
+                  {"not_applicable", counts.not_applicable}});
+}
+
 }  // namespace periprox::app

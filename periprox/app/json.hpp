@@ -7,6 +7,7 @@
 
 #include "periprox/app/endpoint_figures.hpp"
 #include "periprox/base/result.hpp"
+#include "periprox/check/suite.hpp"
 #include "periprox/emulated/catalog.hpp"
 #include "periprox/host/local.hpp"
 #include "periprox/link/address.hpp"
@@ -29,6 +30,9 @@ namespace periprox::app {
 [[nodiscard]] std::string description_json(const usb::DeviceModel& model,
                                            const usb::DescriptionNode& root);
 [[nodiscard]] std::string outcome_json(usb::EndpointAddress endpoint, const host::Outcome& outcome);
+/// What a case is, and what came of it when there is an outcome.
+[[nodiscard]] std::string case_json(const check::Case& each, const check::Outcome* outcome);
+[[nodiscard]] std::string counts_json(const check::Counts& counts);
 
 /// A transfer of a capture, `seconds` after its start, and what it means.
 [[nodiscard]] std::string traced_json(const recorded::TracedTransfer& transfer, double seconds,

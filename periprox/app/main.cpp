@@ -32,6 +32,7 @@ struct Run {
   Result<void> operator()(const app::ExportOptions& options) const {
     return export_device(options);
   }
+  Result<void> operator()(const app::CheckOptions& options) const { return check(options, output); }
 };
 
 /// Standard output, unless a capture is written to it.

@@ -109,7 +109,18 @@ struct ExportOptions {
   bool json = false;  ///< Errors only: standard output is the connection.
 };
 
-using Options = std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions, InspectOptions,
-                             AttachOptions, DetachOptions, PortsOptions, ExportOptions>;
+struct CheckOptions {
+  std::string device;  ///< usbip://HOST/BUSID and its like.
+  std::vector<std::string> match;
+  std::vector<std::string> skip;
+  Duration timeout = std::chrono::seconds(5);
+  bool yes = false;   ///< The device may be changed.
+  bool list = false;  ///< Only says which cases there are.
+  bool json = false;
+};
+
+using Options =
+    std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions, InspectOptions,
+                 AttachOptions, DetachOptions, PortsOptions, ExportOptions, CheckOptions>;
 
 }  // namespace periprox::app

@@ -18,7 +18,7 @@ import unittest
 PROGRAM = ""
 ROOT = pathlib.Path()
 PATIENCE = 60  # Seconds after which something hangs; nothing depends on how fast it is.
-VERBS = ["serve", "list", "show", "transfer", "inspect", "attach", "detach", "ports", "export"]
+VERBS = ["serve", "list", "show", "transfer", "inspect", "attach", "detach", "ports", "export", "check"]
 KINDS = ["control", "in", "out"]
 
 
@@ -695,6 +695,63 @@ class Stories(Case):
 
     def test_a_regression_test(self):
         self.run_story("A regression test out of a capture")
+
+
+class Checking(Case):
+    def verdicts(self, result):
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        return {line["case"]: line for line in lines[:-1]}, lines[-1]
+
+    def test_our_own_server_passes_every_case(self):
+        with Server("emulated:zero", options=["--quiet"]) as server:
+            cases, counts = self.verdicts(run("check", server.url("1-1"), "--yes", "--json"))
+        self.assertEqual({name: case["reason"] for name, case in cases.items() if case["verdict"] != "pass"}, {})
+        self.assertEqual(counts, {"passed": len(cases), "failed": 0, "not_applicable": 0})
+        self.assertGreater(len(cases), 130)
+
+    def test_a_device_without_bulk_endpoints_says_what_does_not_apply(self):
+        with Server("emulated:go_temp", options=["--quiet"]) as server:
+            cases, counts = self.verdicts(run("check", server.url("1-1"), "--yes", "--json"))
+        self.assertEqual(counts["failed"], 0, [case for case in cases.values() if case["verdict"] == "fail"])
+        self.assertEqual(cases["bulk.in_1m"]["verdict"], "not applicable")
+        self.assertIn("bulk IN", cases["bulk.in_1m"]["reason"])
+
+    def test_without_yes_the_device_is_only_read(self):
+        with Server("emulated:zero", options=["--quiet"]) as server:
+            cases, counts = self.verdicts(run("check", server.url("1-1"), "--json"))
+        self.assertEqual(counts["failed"], 0)
+        for case in cases.values():
+            self.assertEqual(case["verdict"] == "not applicable", case["needs_yes"], case)
+
+    def test_a_server_that_fails_is_exit_code_1_with_reason_and_reference(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            hanging = f"usbip://127.0.0.1:{listener.getsockname()[1]}/1-1"
+            result = run("check", hanging, "-k", "op.list_unique", "--timeout", "0.2")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("FAIL  op.list_unique", result.stdout.decode())
+        self.assertIn("no DEVLIST reply within 0.2 s", result.stdout.decode())
+        self.assertIn("usbip_protocol.rst", result.stdout.decode())
+        self.assertIn("1 of 1 cases failed", result.stderr.decode())
+
+    def test_cases_are_listed_with_references(self):
+        listed = self.assert_done(run("check", "--list", "-k", "unlink.pending")).decode()
+        self.assertRegex(listed, r"^unlink\.pending +--yes +answers .*-104.*\n +linux: ")
+        for line in self.assert_done(run("check", "--list", "--json")).splitlines():
+            self.assertTrue(json.loads(line)["reference"])
+
+    def test_docs_have_every_case(self):
+        text = (ROOT / "docs/conformance.md").read_text()
+        for line in self.assert_done(run("check", "--list", "--json")).splitlines():
+            case = json.loads(line)
+            self.assertIn(f"| `{case['case']}`{' *' if case['needs_yes'] else ''} | {case['what']} |", text)
+
+    def test_wrong_usage(self):
+        self.assert_fails(run("check"), 2, "DEVICE is missing")
+        self.assert_fails(run("check", "emulated:zero"), 2, "it is at no server")
+        self.assert_fails(run("check", "usbip://127.0.0.1/0x0525.0xa4a0"), 2, "bus id")
+        self.assert_fails(run("check", "--list", "-k", "nothing"), 2, "no case")
+        self.assert_fails(run("check", "usbip://127.0.0.1/1-1", "--skip", "nothing"), 2, "no such case")
+        self.assert_fails(run("check", "usbip://127.0.0.1:1/1-1"), 1, "cannot connect")
 
 
 class CommandLine(Case):

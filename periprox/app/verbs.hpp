@@ -15,6 +15,8 @@ namespace periprox::app {
 [[nodiscard]] Result<void> show(const ShowOptions& options, Output& output);
 /// Makes transfers; data on standard input and output.
 [[nodiscard]] Result<void> transfer(const TransferOptions& options, Output& output);
+/// Examines a USB/IP server, case by case; Failed when a case fails.
+[[nodiscard]] Result<void> check(const CheckOptions& options, Output& output);
 
 /// Prints what a capture holds, or where two captures differ first.
 [[nodiscard]] Result<void> inspect(const InspectOptions& options, Output& output);

@@ -1,0 +1,83 @@
+# `periprox check` against three servers in one guest: ours with an emulated device, ours with a real
+# one through usbfs, and stock usbip-host. Ours must pass every case that applies; what the stock server
+# fails is printed and not judged. Cases that make the stock kernel warn or oops are not run against
+# it, each for its stated reason. docs/conformance.md has the table.
+#
+# lab-timeout: 900
+# lab-allow: usbip-host .*(recv invalid request|unknown pdu|invalid epnum|invalid num packets) # what the cases provoke
+# lab-allow: usbip_core: unknown command # header.unknown_command provokes it
+# lab-allow: recv xbuf # connections that die within OUT data
+. "$LAB_REPO/lab/guest/lib.sh"
+
+RESULTS=$LAB_SCRATCH/results
+mkdir -p "$RESULTS"
+
+# Runs the suite; the verdicts go into a file of lines "CASE VERDICT".
+examine() { # COLUMN LOCATOR [OPTION...]
+    local column=$1 locator=$2
+    shift 2
+    "$PERIPROX" check "$locator" --yes --timeout 30 --json "$@" > "$RESULTS/$column.json" 2> "$LAB_SCRATCH/check.err"
+    sed -n 's/^{"case":"\([^"]*\)","verdict":"\([^"]*\)","reason":"\(.*\)","what".*/\1|\2|\3/p' \
+        "$RESULTS/$column.json" > "$RESULTS/$column"
+    check "$column: the suite comes to its end" grep -q '^{"passed"' "$RESULTS/$column.json"
+    grep -v '|pass|' "$RESULTS/$column" | sed "s/^/# $column: /"
+    tail -n 1 "$RESULTS/$column.json" | sed "s/^/# $column: /"
+}
+failures() { # COLUMN
+    sed -n 's/^\([^|]*\)|fail|.*/\1/p' "$RESULTS/$1"
+}
+passes() { # COLUMN
+    grep -c '|pass|' "$RESULTS/$1"
+}
+
+# Ours, emulated: no case may fail, and none may be left out.
+start_server tcp://127.0.0.1:3240 emulated:zero
+examine emulated usbip://127.0.0.1/1-1
+check_equal "our server with an emulated device fails nothing" "" "$(failures emulated)"
+check_equal "... and every case applies" "" "$(grep '|not applicable|' "$RESULTS/emulated")"
+stop_server TERM
+expect_clean_dmesg "the kernel log is clean after our server, emulated"
+
+# A gadget zero of the kernel with both its configurations, so that there are endpoints that wait.
+modprobe dummy_hcd
+modprobe libcomposite
+zero=/sys/kernel/config/usb_gadget/zero
+mkdir -p $zero/strings/0x409 $zero/configs/c.3 $zero/configs/c.2 $zero/functions/SourceSink.0 \
+    $zero/functions/Loopback.0
+echo 0x0525 > $zero/idVendor
+echo 0xa4a0 > $zero/idProduct
+ln -s $zero/functions/SourceSink.0 $zero/configs/c.3/
+ln -s $zero/functions/Loopback.0 $zero/configs/c.2/
+echo dummy_udc.0 > $zero/UDC
+wait_for gadget_is_there || bail_out "the gadget is enumerated"
+
+start_server tcp://127.0.0.1:3240 "$GADGET"
+examine physical "usbip://127.0.0.1/$GADGET"
+check_equal "our server with a real device fails nothing" "" "$(failures physical)"
+check "... and most cases apply" test "$(passes physical)" -ge 100
+stop_server TERM
+expect_clean_dmesg "the kernel log is clean after our server, physical"
+
+# Stock usbip-host.
+modprobe usbip-host
+must usbip bind -b "$GADGET"
+usbipd -4 > /dev/null 2>&1 &
+USBIPD=$!
+wait_for usbip list -r 127.0.0.1 || bail_out "stock usbipd answers"
+stock_skips=(
+    --skip unlink.race            # stub_rx_loop oopses when UNLINK and completion race
+    --skip unlink.race_on_control # the same
+    --skip flow.1000_requests     # stub_rx_loop oopses under queued control requests
+    --skip control.wrong_direction # usb_submit_urb() warns: BOGUS control dir
+    --skip bulk.in_16m             # stub_rx_loop asks for 16 MiB at once: the kernel warns, the device is lost
+    --skip bulk.out_16m            # the same
+    --skip header.negative_in     # the kernel warns of an impossible allocation
+    --skip header.negative_out    # the same
+    --skip header.huge_in         # the same
+    --skip header.huge_out        # the same
+)
+examine usbip-host "usbip://127.0.0.1/$GADGET" "${stock_skips[@]}"
+kill $USBIPD
+usbip unbind -b "$GADGET" > /dev/null 2>&1
+expect_clean_dmesg "the kernel log is clean after usbip-host"
+finish

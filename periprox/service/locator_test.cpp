@@ -114,6 +114,14 @@ TEST(Locator, ReadsADescriptor) {
   EXPECT_EQ(bad("usbip+fd:1x").kind, Kind::Usage);
 }
 
+TEST(Locator, ReadsRecordedDevices) {
+  EXPECT_EQ(good("recorded:a/b.pcapng"), Locator(RecordedLocator{"a/b.pcapng", {}}));
+  EXPECT_EQ(good("recorded:a%3fb?timing=fast&device=1.4"),
+            Locator(RecordedLocator{"a?b", {{"device", "1.4"}, {"timing", "fast"}}}));
+  EXPECT_EQ(bad("recorded:").kind, Kind::Usage);
+  EXPECT_EQ(bad("recorded:a?timing").kind, Kind::Usage);
+}
+
 TEST(Locator, NamesFormsThatThisBuildCannotOpen) {
   EXPECT_EQ(bad("usbip+tls://host/1-1").kind, Kind::NotSupported);
   EXPECT_THAT(bad("usbip+tls://host/1-1").why, HasSubstr("not supported by this build"));

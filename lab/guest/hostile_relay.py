@@ -3,7 +3,7 @@
 
 usage: hostile_relay.py LISTEN_PORT SERVER_PORT HOW
 
-HOW is what is done to a reply once the device is up:
+HOW is what is done to the replies after SIGUSR1:
   iso_offset  isochronous descriptors point outside of the buffer
   iso_sum     isochronous descriptors do not add up to the length of the data
   oversized   more data than was asked for
@@ -12,6 +12,7 @@ HOW is what is done to a reply once the device is up:
   command     a header that is none
   silence     nothing is answered any more
 """
+import signal
 import socket
 import struct
 import sys
@@ -19,6 +20,8 @@ import threading
 
 listen_port, server_port, how = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 HEAD = 48
+lying = threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: lying.set())
 OP_IMPORT_REQUEST, OP_IMPORT_REPLY = 40, 320
 
 
@@ -37,7 +40,6 @@ class Relay:
         self.client = client
         self.server = socket.create_connection(("127.0.0.1", server_port))
         self.requests = {}  # seqnum: direction, length, packets
-        self.ups = 0
 
     def forward(self):
         self.server.sendall(take(self.client, OP_IMPORT_REQUEST))
@@ -63,8 +65,7 @@ class Relay:
                 actual = struct.unpack(">i", head[24:28])[0]
                 data = take(self.server, actual if direction else 0)
                 descriptors = take(self.server, 16 * packets)
-                self.ups += 1
-                if self.ups > 40 or descriptors:  # Enumeration is over.
+                if lying.is_set():
                     head, data, descriptors = self.spoil(head, data, descriptors, direction, length)
             if head:
                 self.client.sendall(head + data + descriptors)

@@ -86,6 +86,7 @@ class Play {
     if (which == 7) peer_.device.go_away();
     if (which == 8) peer_.server.close();
     if (which == 9) peer_.server.receive_ended(std::nullopt);
+    if (which == 10) peer_.server.unplug();
   }
   void raw() {
     const auto length = input_.byte();

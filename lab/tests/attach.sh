@@ -54,7 +54,7 @@ check "the port is free when detach returns" all_ports_free
 wait_for attach_ended
 wait "$ATTACH"
 check_equal "the attaching process ends well when its device is detached" 0 $?
-check_equal "and nothing is left of its records" "" "$(find /run/periprox/ports /var/run/vhci_hcd -type f)"
+check_equal "and nothing is left of its records" "" "$(find /run/periprox/ports /var/run/vhci_hcd -type f -o -type s)"
 
 start_attach emulated:go_temp
 wait_for attach_says "^port 0: "
@@ -130,6 +130,54 @@ wait_for attach_ended
 wait "$ATTACH"
 check_equal "and attach fails with the reason" 1 $?
 check "which it names" grep -q "the device is gone" "$attach_log.err"
+
+# --- A program waits for URBs with the device locked, and the server is silent -----------------------
+
+# Without answers to these URBs the kernel could not take the device out, ever: usbfs holds the device's
+# lock until usbtest has them back.
+start_server tcp://127.0.0.1:3240 'emulated:go_temp' emulated:zero
+runner_waits() { grep -q '^State:.D' "/proc/$RUNNER/status"; }
+runner_ended() { ! kill -0 "$RUNNER" 2> /dev/null; }
+start_stuck_runner() { # ALTERNATE_SETTING CASE: on the device of port 0
+    bind_usbtest "$(port_field 0 busid)" "$1" 0
+    "$USBTEST_RUNNER" "$2" > "$LAB_SCRATCH/runner" 2>&1 &
+    RUNNER=$!
+    wait_for runner_waits
+    kill -STOP "$SERVER"
+}
+start_attach usbip://127.0.0.1/1-2
+wait_for attach_says "^port 0: "
+start_stuck_runner 0 27:iterations=1000000,length=16384,sglen=32
+must "$PERIPROX" detach 0
+check "a port is freed although bulk URBs are under way to a server that is stopped" all_ports_free
+check "and the program that waited for them fails" wait_for runner_ended
+check "with the error of a device that is gone" grep -q "failed" "$LAB_SCRATCH/runner"
+wait_for attach_ended
+wait "$ATTACH"
+check_equal "the attaching process ends well when another has asked for that" 0 $?
+kill -CONT "$SERVER"
+check "the device is free again at the server" wait_for grep -q "1-2 is free again" "$SERVER_LOG.err"
+
+start_attach usbip://127.0.0.1/1-2
+wait_for attach_says "^port 0: "
+start_stuck_runner 1 16:iterations=1000000,length=1024,sglen=4
+kill -INT "$ATTACH"
+wait "$ATTACH"
+check_equal "an interrupt ends it well with isochronous URBs under way" 0 $?
+check "the port is free" all_ports_free
+check "the program has ended" wait_for runner_ended
+kill -CONT "$SERVER"
+stop_server
+
+start_attach emulated:go_temp
+wait_for attach_says "^port 0: "
+kill -STOP "$ATTACH"
+must "$PERIPROX" detach 0
+check "a port is freed although the process that serves it is stopped" all_ports_free
+kill -CONT "$ATTACH"
+check "which then ends" wait_for attach_ended
+check_equal "and nothing is left of its records" "" "$(find /run/periprox/ports /var/run/vhci_hcd -type f -o -type s)"
+expect_clean_dmesg
 
 start_server tcp://127.0.0.1:3240 'emulated:go_temp' emulated:zero
 check "directly it returns when the device is usable" \

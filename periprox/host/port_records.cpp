@@ -122,6 +122,11 @@ void PortRecords::remove(unsigned port) const {
   std::error_code ignored;
   std::filesystem::remove(ours_ / std::to_string(port), ignored);
   std::filesystem::remove(stock_ / fmt::format("port{}", port), ignored);
+  std::filesystem::remove(unplug_socket(port), ignored);
+}
+
+std::filesystem::path PortRecords::unplug_socket(unsigned port) const {
+  return ours_ / fmt::format("{}.unplug", port);
 }
 
 std::optional<PortOrigin> PortRecords::read(unsigned port, std::uint32_t devid) const {

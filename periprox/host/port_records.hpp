@@ -61,6 +61,8 @@ class PortRecords {
   /// a device before it is not believed.
   [[nodiscard]] std::optional<PortOrigin> read(unsigned port, std::uint32_t devid) const;
   [[nodiscard]] std::optional<StockOrigin> read_stock(unsigned port) const;
+  /// Where the process that serves a port hears requests to unplug (unplug_request.hpp).
+  [[nodiscard]] std::filesystem::path unplug_socket(unsigned port) const;
 
  private:
   std::filesystem::path ours_;

@@ -79,6 +79,9 @@ struct VirtualPortsOptions {
   /// driver before the device counts as ready without one.
   Duration enumeration = std::chrono::seconds(15);
   Duration binding = std::chrono::seconds(3);
+  /// How long another process that serves a port may take to hear that it is to unplug the device;
+  /// then the kernel is told to.
+  Duration hearing = std::chrono::seconds(1);
   /// How long the kernel may take to free a port.
   Duration detaching = std::chrono::seconds(10);
 };

@@ -10,7 +10,9 @@
 #include <map>
 #include <utility>
 
+#include "periprox/host/local_device.hpp"
 #include "periprox/host/port_records.hpp"
+#include "periprox/host/unplug_request.hpp"
 #include "periprox/host/vhci.hpp"
 #include "periprox/host/virtual_ports.hpp"
 #include "periprox/link/loop.hpp"
@@ -48,28 +50,6 @@ wire::usbip::DeviceAddress address_of(std::uint32_t devid) {
           .devnum = static_cast<std::uint16_t>(devid)};
 }
 
-/// What sysfs tells about a device in this kernel. Only attributes that the kernel shows without
-/// the device's lock are read: while it enumerates a device or a driver probes it, it holds that
-/// lock and waits for answers to URBs, which this process has to give. (bConfigurationValue,
-/// bNumInterfaces and the strings would have to wait.)
-struct LocalDevice {
-  std::size_t interfaces = 0;        // Those of the active configuration, as far as they are there.
-  std::vector<std::string> drivers;  // One for each interface that has one.
-};
-
-LocalDevice look_at(const physical::SystemPaths& paths, const std::string& busid) {
-  LocalDevice device;
-  const auto folder = paths.usb_devices() / busid;
-  for (const auto& entry : physical::list_folder(folder)) {
-    if (!entry.starts_with(busid + ":")) continue;
-    ++device.interfaces;
-    if (auto driver = physical::link_name(folder / entry / "driver")) {
-      device.drivers.push_back(std::move(*driver));
-    }
-  }
-  return device;
-}
-
 std::vector<std::string> each_once(std::vector<std::string> words) {
   std::sort(words.begin(), words.end());
   words.erase(std::unique(words.begin(), words.end()), words.end());
@@ -77,20 +57,6 @@ std::vector<std::string> each_once(std::vector<std::string> words) {
 }
 
 }  // namespace
-
-std::string_view port_use_name(PortUse use) {
-  switch (use) {
-    case PortUse::Free:
-      return "free";
-    case PortUse::Enumerating:
-      return "enumerating";
-    case PortUse::InUse:
-      return "in use";
-    case PortUse::InError:
-      return "in error";
-  }
-  return "unknown";
-}
 
 struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
   /// A device that this process attached.
@@ -100,6 +66,7 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
     OnEvent on_event;
     std::shared_ptr<usb::Device> device;
     std::unique_ptr<link::Pump> pump;  ///< Null when the kernel has the connection itself.
+    std::optional<link::Listener> unplug_requests;
     bool detaching = false;
     TimePoint deadline;                         ///< For the kernel to configure it.
     std::optional<TimePoint> binding_deadline;  ///< Once it is configured.
@@ -124,13 +91,10 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
                      .busid = row.busid};
     if (row.state == PortState::Free) return port;
     if (!port.busid.empty()) {
-      auto device = look_at(paths, port.busid);
+      auto device = look_at_device(paths, port.busid);
       port.drivers = each_once(std::move(device.drivers));
-      const auto folder = paths.usb_devices() / port.busid;
-      port.idVendor =
-          static_cast<std::uint16_t>(physical::read_number(folder / "idVendor", 16).value_or(0));
-      port.idProduct =
-          static_cast<std::uint16_t>(physical::read_number(folder / "idProduct", 16).value_or(0));
+      port.idVendor = device.idVendor;
+      port.idProduct = device.idProduct;
     }
     if (auto origin = records.read(row.number, row.devid)) {
       port.locator = std::move(origin->locator);
@@ -192,6 +156,11 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
     attachment.pump = std::make_unique<link::Pump>(
         loop, std::move(our_end), std::move(server),
         [this, number, id = attachment.id](Protocol& protocol) { hung_up(number, id, protocol); });
+    attachment.unplug_requests = hear_unplug_requests(loop, records.unplug_socket(number),
+                                                      [this, number, id = attachment.id] {
+                                                        if (auto* asked = find(number, id))
+                                                          unplug(*asked);
+                                                      });
     watch(number, attachment.id);
     return number;
   }
@@ -233,7 +202,7 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
     if (attachment == nullptr) return;
     const auto row = vhci.port(number);
     LocalDevice device;
-    if (row && row->state == PortState::InUse) device = look_at(paths, row->busid);
+    if (row && row->state == PortState::InUse) device = look_at_device(paths, row->busid);
     const auto now = loop.now();
     // The interfaces of a configuration appear one after another.
     const std::size_t expected =
@@ -265,12 +234,14 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
     auto* attachment = find(number, id);
     if (attachment == nullptr) return;
     PortEvent event{.kind = PortEvent::Kind::Ended, .port = {.number = number}, .error = {}};
-    if (dynamic_cast<const session::UsbipServer&>(protocol).device_is_gone()) {
+    if (attachment->detaching) {
+      // As it was asked to.
+    } else if (dynamic_cast<const session::UsbipServer&>(protocol).device_is_gone()) {
       event.error = Error{Error::Kind::Gone,
                           "the device is gone",
                           "it was unplugged, or the connection to it broke",
                           {}};
-    } else if (protocol.failure() && !attachment->detaching) {
+    } else if (protocol.failure()) {
       event.error = protocol.failure();
     }
     const auto tell = std::move(attachment->on_event);
@@ -282,9 +253,35 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
     tell(event);
   }
 
+  /// All that the kernel waits for is answered, then the connection ends, and so the kernel
+  /// unplugs.
+  static void unplug(Attachment& attachment) {
+    attachment.detaching = true;
+    dynamic_cast<session::UsbipServer&>(attachment.pump->protocol()).unplug();
+  }
+
   void detach(unsigned number, Done done) {
-    auto mine = attachments.find(number);
-    if (mine != attachments.end()) mine->second.detaching = true;
+    const auto mine = attachments.find(number);
+    if (mine != attachments.end() && mine->second.pump) {
+      unplug(mine->second);
+      await_free(number, loop.now() + options.detaching, std::move(done));
+      return;
+    }
+    request_unplug(loop, records.unplug_socket(number), options.hearing,
+                   [self = weak_from_this(), number, done = std::move(done)](bool heard) mutable {
+                     const auto impl = self.lock();
+                     if (!impl) return;
+                     if (!heard) {
+                       impl->have_kernel_detach(number, std::move(done));
+                     } else {
+                       impl->await_free(number, impl->loop.now() + impl->options.detaching,
+                                        std::move(done));
+                     }
+                   });
+  }
+
+  /// What is left for ports that no process of ours serves, or one that does not listen.
+  void have_kernel_detach(unsigned number, Done done) {
     if (auto written = vhci.detach(number); !written) {
       loop.post([done = std::move(done), written] { done(written); });
       return;

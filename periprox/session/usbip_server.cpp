@@ -149,25 +149,6 @@ void UsbipServer::woken(TimePoint now) {
   in_call_ = false;
 }
 
-void UsbipServer::close() {
-  if (state_ == State::Ending) return;
-  state_ = State::Ending;
-  deadline_.reset();
-  gone_until_.reset();
-  held_until_.reset();
-  held_unlinks_.clear();
-  // incoming_ stays: the link may be reading into its payload at this moment.
-  for (const auto slot : pending_.slots()) {
-    // A completion may come at once and free the slot of another URB too.
-    if (const auto handle = pending_[slot].handle) lease_->device().cancel(handle);
-  }
-  if (pending_.size() > 0) farewell_until_ = kStampLater;
-}
-
-bool UsbipServer::finished() const {
-  return state_ == State::Ending && (pending_.size() == 0 || farewell_over_);
-}
-
 // ---- Reading
 // --------------------------------------------------------------------------------------
 
@@ -361,6 +342,7 @@ void UsbipServer::submit() {
   if (is_iso && !in.refusal && check_iso_layout(urb->iso_packets, in.length)) {
     in.refusal = Status::InvalidArgument;
   }
+  if (unplugged_) in.refusal = Status::DeviceGone;
   take_held_unlinks(Seqnum(header.basic.seqnum), pending);
   const bool unlinked = !pending.unlinks.empty();
   urb.push_sink(*this, *slot);
@@ -484,32 +466,6 @@ void UsbipServer::put_unlink_reply(Seqnum seqnum, std::int32_t status) {
   sender_.put_struct(RetUnlink{.basic = {.command = static_cast<std::uint32_t>(Command::RetUnlink),
                                          .seqnum = seqnum.value()},
                                .status = status});
-}
-
-// ---- Ends
-// -------------------------------------------------------------------------------------------
-
-void UsbipServer::malformed(std::string why) {
-  failure_ = Error{Error::Kind::Malformed,
-                   "malformed message at offset " + std::to_string(message_offset_),
-                   std::move(why),
-                   {}};
-  close();
-}
-
-void UsbipServer::device_gone() {
-  // Everything pending was answered by the device. More may be on its way: the device refuses that,
-  // and the client is told, before the connection ends.
-  if (state_ != State::Ending) {
-    gone_until_ = kStampLater;
-    device_is_gone_ = true;
-  }
-  changed();
-}
-
-/// Tells the pump, unless it is in a call and looks by itself.
-void UsbipServer::changed() {
-  if (!in_call_ && waker_ != nullptr) waker_->wake();
 }
 
 }  // namespace periprox::session

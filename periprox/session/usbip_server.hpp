@@ -74,6 +74,11 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   [[nodiscard]] bool finished() const override;
   [[nodiscard]] const std::optional<Error>& failure() const override { return failure_; }
 
+  /// Takes the device away from the client, without waiting for the device, which may be silent:
+  /// answers every pending URB with DeviceGone, and whatever the client sends for a moment longer
+  /// (ServerLimits::gone_linger); then the session ends.
+  void unplug();
+
   /// The device in use; null in the management phase.
   [[nodiscard]] const Lease* lease() const { return lease_ ? &*lease_ : nullptr; }
   /// True once the device is gone: unplugged, or the link to it lost.
@@ -125,6 +130,7 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   void put_devlist();
   void put_op_status(wire::usbip::OpCode code, wire::usbip::OpStatus status);
   void malformed(std::string why);
+  void answer_for_device(PendingUrbs::Slot slot);
   void device_gone();
   void changed();
   [[nodiscard]] static std::size_t weight(const Incoming& incoming);
@@ -154,7 +160,9 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   std::optional<TimePoint> farewell_until_;   // While ending with URBs at the device.
   bool farewell_over_ = false;
   bool device_is_gone_ = false;
-  std::optional<TimePoint> gone_until_;  // Set once the device is gone: when the session ends.
+  bool unplugged_ = false;
+  /// Set once the device is gone or unplugged: when the session ends.
+  std::optional<TimePoint> gone_until_;
 
   Receiver receiver_{wire::usbip::kHeaderSize};
   Sender sender_;

@@ -2,22 +2,15 @@
 // turn.
 //
 // usage: periprox_bench [--json] [--quick] [FILTER]
-//
-// Every row is measured in several rounds, bare and ours alternating; the ratio is that of the
-// medians, so that whatever else the machine does hits both alike.
 #include <fmt/format.h>
 
-#include <time.h>
-
-#include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "bench/bare.hpp"
+#include "bench/report.hpp"
+#include "bench/ring_rows.hpp"
 #include "bench/sockets.hpp"
 #include "bench/urbs.hpp"
 
@@ -25,104 +18,6 @@ namespace {
 
 using namespace periprox::bench;  // NOLINT(google-build-using-namespace)
 using periprox::usb::TransferType;
-
-struct Row {
-  std::string name;
-  std::string unit;
-  double bare = 0;
-  double ours = 0;
-  double ratio = 0;
-  std::string bar;  ///< What the ratio must satisfy.
-  bool met = false;
-};
-
-struct Options {
-  bool json = false;
-  int rounds = 7;
-  double scale = 1;
-  std::string filter;
-};
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-class Bench {
- public:
-  explicit Bench(Options options) : options_(std::move(options)) {}
-
-  /// `bare` and `ours` give the figure of one round.
-  void compare(const std::string& name, const std::string& unit,
-               const std::function<double()>& bare, const std::function<double()>& ours,
-               double bound, bool at_most) {
-    if (name.find(options_.filter) == std::string::npos) return;
-    std::vector<double> bare_figures;
-    std::vector<double> our_figures;
-    for (int round = 0; round < options_.rounds; ++round) {
-      bare_figures.push_back(bare());
-      our_figures.push_back(ours());
-    }
-    Row row{.name = name, .unit = unit, .bare = median(bare_figures), .ours = median(our_figures)};
-    row.ratio = row.ours / row.bare;
-    row.bar = fmt::format("{} {:.2f}x", at_most ? "<=" : ">=", bound);
-    row.met = at_most ? row.ratio <= bound : row.ratio >= bound;
-    add(row);
-  }
-
-  /// A figure with a fixed bound and nothing to compare with.
-  void bound(const std::string& name, const std::string& unit, const std::function<double()>& ours,
-             double limit) {
-    if (name.find(options_.filter) == std::string::npos) return;
-    Row row{.name = name, .unit = unit, .ours = ours()};
-    row.bar = fmt::format("< {:.0f}", limit);
-    row.met = row.ours < limit;
-    add(row);
-  }
-
-  [[nodiscard]] std::size_t scaled(std::size_t count) const {
-    return std::max<std::size_t>(
-        64, static_cast<std::size_t>(static_cast<double>(count) * options_.scale));
-  }
-
-  int finish() const {
-    if (options_.json) {
-      auto rows = nlohmann::json::array();
-      for (const auto& row : rows_) {
-        rows.push_back({{"name", row.name},
-                        {"unit", row.unit},
-                        {"bare", row.bare},
-                        {"ours", row.ours},
-                        {"ratio", row.ratio},
-                        {"bar", row.bar},
-                        {"met", row.met}});
-      }
-      fmt::print("{}\n", rows.dump(2));
-    }
-    const auto missed =
-        std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return !row.met; });
-    if (missed > 0) fmt::print(stderr, "{} of {} bars missed\n", missed, rows_.size());
-    return missed == 0 ? 0 : 1;
-  }
-
- private:
-  void add(const Row& row) {
-    if (!options_.json) {
-      if (rows_.empty())
-        fmt::print("{:<44} {:>10} {:>10} {:<8} {:>7}  {}\n", "", "bare", "ours", "", "ratio",
-                   "bar");
-      const auto bare = row.bare == 0 ? std::string("-") : fmt::format("{:.2f}", row.bare);
-      const auto ratio = row.bare == 0 ? std::string("-") : fmt::format("{:.2f}x", row.ratio);
-      fmt::print("{:<44} {:>10} {:>10.2f} {:<8} {:>7}  {} {}\n", row.name, bare, row.ours, row.unit,
-                 ratio, row.bar, row.met ? "met" : "MISSED");
-      std::fflush(stdout);
-    }
-    rows_.push_back(row);
-  }
-
-  Options options_;
-  std::vector<Row> rows_;
-};
 
 constexpr std::size_t kHeader = 48;
 
@@ -182,13 +77,6 @@ void bulk(Bench& bench, SocketKind kind) {
   }
 }
 
-/// CPU time of the whole process, both ends of every connection.
-double cpu_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
 /// One URB at a time, each through the next session: nothing of a session is still in the cache
 /// when its turn comes.
 void many_sessions(Bench& bench) {
@@ -236,7 +124,7 @@ void captures(Bench& bench) {
   const auto file = std::filesystem::temp_directory_path() / "periprox-bench.pcapng";
   UrbPath plain(SocketKind::Unix, 1);
   {
-    UrbPath captured(SocketKind::Unix, 1, file.string());
+    UrbPath captured(SocketKind::Unix, 1, {.capture = file.string()});
     for (const auto& [name, shape, count, in_flight, bound] : cases) {
       const auto urbs = bench.scaled(count);
       const auto rate = [&](UrbPath& path) {
@@ -273,6 +161,9 @@ int main(int argc, char** argv) {
     small_urbs(bench, kind);
     bulk(bench, kind);
   }
+  ring_round_trips(bench);
+  ring_throughput(bench);
+  ring_idle(bench);
   many_sessions(bench);
   captures(bench);
   bench.bound(

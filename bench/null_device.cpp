@@ -32,11 +32,12 @@ usb::DeviceModel make_model() {
 
 }  // namespace
 
-NullDevice::NullDevice() : model_(make_model()) {}
+NullDevice::NullDevice(bool copies)
+    : model_(make_model()), own_(copies ? std::size_t{1} << 20 : 0) {}
 
 void NullDevice::submit(usb::Urb urb) {
-  if (urb->is_in() && !urb->payload) {
-    urb->payload = payloads_.allocate(urb->length);
+  if (urb->is_in()) {
+    if (!urb->payload) urb->payload = payloads_.allocate(urb->length);
     // Descriptors are read when a client opens the device; they must make sense.
     if (urb->type == usb::TransferType::Control) {
       std::vector<std::byte> answer;
@@ -56,6 +57,13 @@ void NullDevice::submit(usb::Urb urb) {
     }
   }
   const auto length = urb->length;
+  if (!own_.empty() && urb->type == usb::TransferType::Bulk && length <= own_.size()) {
+    if (urb->is_in()) {
+      std::memcpy(urb->payload.data(), own_.data(), length);
+    } else {
+      std::memcpy(own_.data(), urb->payload.data(), length);
+    }
+  }
   urb.complete(usb::Status::Ok, length);
 }
 

@@ -36,8 +36,8 @@ Lease lease_of(usb::Device& device) {
 /// Server sessions on a thread of their own.
 class ServerThread {
  public:
-  ServerThread(std::vector<UniqueFd> sockets, const std::string& capture) {
-    if (!capture.empty()) put_capture_in_front(capture);
+  ServerThread(std::vector<UniqueFd> sockets, const FarEnd& far_end) : device_(far_end.copies) {
+    if (!far_end.capture.empty()) put_capture_in_front(far_end.capture);
     thread_ =
         std::thread([this, sockets = std::move(sockets)]() mutable { serve(std::move(sockets)); });
   }
@@ -90,8 +90,8 @@ class ServerThread {
 
 }  // namespace
 
-struct UrbPath::Impl final : usb::CompletionSink {
-  Impl(SocketKind kind, std::size_t sessions, const std::string& capture) {
+struct UrbPath::Impl {
+  Impl(SocketKind kind, std::size_t sessions, const FarEnd& far_end) {
     std::vector<UniqueFd> server_ends;
     std::size_t ready = 0;
     for (std::size_t i = 0; i < sessions; ++i) {
@@ -105,67 +105,29 @@ struct UrbPath::Impl final : usb::CompletionSink {
         }
         ++ready;
       });
-      clients.push_back(client.get());
+      traffic.add(*client);
       pumps.push_back(
           std::make_unique<link::Pump>(loop, std::move(ours), std::move(client), [](Protocol&) {}));
     }
-    server = std::make_unique<ServerThread>(std::move(server_ends), capture);
+    server = std::make_unique<ServerThread>(std::move(server_ends), far_end);
     loop.run_until([&] { return ready == sessions; });
   }
 
-  void submit_next() {
-    auto& client = *clients[submitted++ % clients.size()];
-    auto urb = urbs.take();
-    const auto direction = shape.is_in ? usb::Direction::In : usb::Direction::Out;
-    urb->type = shape.type;
-    urb->length = shape.size;
-    if (shape.type == usb::TransferType::Control) {
-      urb->endpoint = usb::EndpointAddress(0, direction);
-      urb->setup = usb::SetupPacket::get_descriptor(1, 0, static_cast<std::uint16_t>(shape.size));
-    } else {
-      urb->endpoint = usb::EndpointAddress(shape.is_in ? 0x81 : 0x02);
-    }
-    if (!shape.is_in) urb->payload = client.allocate(shape.size);
-    urb.push_sink(*this);
-    client.submit(std::move(urb));
-  }
-
-  void on_completed(usb::Urb urb, std::uint64_t /*cookie*/) override {
-    if (urb->status != usb::Status::Ok || urb->actual_length != shape.size) {
-      std::fprintf(stderr, "an URB failed: %s, %u bytes\n", usb::status_name(urb->status).data(),
-                   urb->actual_length);
-      std::exit(1);
-    }
-    urb = {};
-    ++completed;
-    if (submitted < count) submit_next();
-  }
-
   link::Loop loop;
-  usb::UrbPool urbs;
-  std::vector<UsbipClient*> clients;
+  Traffic traffic{loop};
   std::vector<std::unique_ptr<link::Pump>> pumps;
   std::unique_ptr<ServerThread> server;
-  UrbShape shape;
-  std::size_t count = 0;
-  std::size_t submitted = 0;
-  std::size_t completed = 0;
 };
 
-UrbPath::UrbPath(SocketKind kind, std::size_t sessions, std::string capture)
-    : impl_(std::make_unique<Impl>(kind, sessions, capture)) {}
+UrbPath::UrbPath(SocketKind kind, std::size_t sessions, const FarEnd& far_end)
+    : impl_(std::make_unique<Impl>(kind, sessions, far_end)) {}
 UrbPath::~UrbPath() = default;
 
 double UrbPath::run(const UrbShape& shape, std::size_t count, std::size_t in_flight) {
-  auto& path = *impl_;
-  path.shape = shape;
-  path.count = count;
-  path.submitted = path.completed = 0;
-  const auto start = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < in_flight && path.submitted < count; ++i) path.submit_next();
-  path.loop.run_until([&path] { return path.completed == path.count; });
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return impl_->traffic.run(shape, count, in_flight);
 }
+
+const std::vector<double>& UrbPath::latencies() const { return impl_->traffic.latencies(); }
 
 double idle_session_bytes(std::size_t sessions) {
   link::Loop loop;

@@ -4,25 +4,26 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bench/sockets.hpp"
-#include "periprox/usb/urb.hpp"
+#include "bench/traffic.hpp"
 
 namespace periprox::bench {
 
-/// One shape of traffic.
-struct UrbShape {
-  usb::TransferType type = usb::TransferType::Control;
-  bool is_in = true;
-  std::uint32_t size = 18;
+/// What stands at the far end of a path.
+struct FarEnd {
+  /// The device moves the data, as NullDevice does then.
+  bool copies = false;
+  /// All that passes is captured to this file, 64 bytes of each URB.
+  std::string capture{};
 };
 
 /// `sessions` connections, all clients on the calling thread, all servers on another. Ready when
 /// constructed.
 class UrbPath {
  public:
-  /// With a path in `capture`, all that passes is captured to that file, 64 bytes of each URB.
-  UrbPath(SocketKind kind, std::size_t sessions, std::string capture = {});
+  UrbPath(SocketKind kind, std::size_t sessions, const FarEnd& far_end = {});
   ~UrbPath();
   UrbPath(const UrbPath&) = delete;
   UrbPath& operator=(const UrbPath&) = delete;
@@ -30,6 +31,8 @@ class UrbPath {
   /// Seconds for `count` URBs, at most `in_flight` of them pending, spread over the sessions in
   /// turn.
   [[nodiscard]] double run(const UrbShape& shape, std::size_t count, std::size_t in_flight);
+  /// As Traffic::latencies().
+  [[nodiscard]] const std::vector<double>& latencies() const;
 
  private:
   struct Impl;

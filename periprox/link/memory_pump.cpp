@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "periprox/link/loop.hpp"
+#include "periprox/link/spin_budget.hpp"
 
 namespace periprox::link {
 namespace {
@@ -49,6 +50,7 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
         channel(loop.io()),
         protocol(std::move(the_protocol)),
         waiting(how),
+        budget(how.spin),
         ended(std::move(the_ended)) {
     has_channel = static_cast<bool>(fd);
     if (has_channel) channel.assign(fd.release());
@@ -93,7 +95,7 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
   /// Called by the spinner after a look: false when the pump sleeps from now on.
   bool goes_on_spinning(TimePoint now) {
     if (dead) return false;
-    if (now - last_moved < waiting.spin) return true;
+    if (now - last_moved < budget.now()) return true;
     if (has_channel && !protocol->may_fall_asleep()) return true;
     awake = false;
     sleep(now);
@@ -155,7 +157,10 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
       hung_up(errno_error(errno, "the connection broke"));
     } else {
       await_doorbell();
-      look(loop.now());
+      const auto now = loop.now();
+      // Looking by the clock finds what it finds late; only a doorbell says when it came.
+      if (!awake) budget.woken_after(now - last_moved);
+      look(now);
       stay_awake();
     }
   }
@@ -187,6 +192,7 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
   asio::posix::stream_descriptor channel;
   std::unique_ptr<MemoryProtocol> protocol;
   MemoryWaiting waiting;
+  SpinBudget budget;
   MemoryPump::Ended ended;
   TimerId timer{};
   std::optional<TimePoint> armed;

@@ -46,7 +46,8 @@ class Spinner {
 
 /// How a session waits.
 struct MemoryWaiting {
-  /// How long it looks on when nothing has moved. It is CPU time; 0 sleeps at once.
+  /// How long it looks on at most when nothing has moved; less while that does not pay (see
+  /// spin_budget.hpp). It is CPU time; 0 sleeps at once.
   Duration spin = std::chrono::microseconds(50);
   /// Without a doorbell: the first and the longest pause between two looks.
   Duration first_pause = std::chrono::microseconds(50);

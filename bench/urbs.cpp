@@ -60,9 +60,9 @@ class ServerThread {
     file_ = std::move(*file);
     // The device is not the stage's to destroy.
     const std::shared_ptr<usb::Device> device(&device_, [](usb::Device*) {});
-    stage_ = std::make_unique<stage::CaptureStage>(
-        device, file_->buffer(), stage::CaptureOptions{.name = "bench", .snap_length = kSnapLength},
-        stage::CalendarClock{.timers = &loop_});
+    stage_ = std::make_unique<stage::CaptureStage>(device, stage::CaptureOptions{.name = "bench"},
+                                                   stage::CalendarClock{.timers = &loop_});
+    stage_->add(file_->buffer(), kSnapLength);
   }
 
   void serve(std::vector<UniqueFd> sockets) {

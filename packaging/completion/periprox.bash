@@ -12,7 +12,7 @@ _periprox() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-			serve | list | show | transfer | inspect | attach | detach | ports | export | check) [[ -z $verb ]] && verb=$word ;;
+			serve | list | show | transfer | inspect | attach | detach | ports | export | check | capture) [[ -z $verb ]] && verb=$word ;;
 			control | in | out) [[ $verb == transfer && -z $kind ]] && kind=$word ;;
 		esac
 	done
@@ -37,7 +37,7 @@ _periprox() {
 	esac
 	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed'
 	case $verb in
-		'') words='serve list show transfer inspect attach detach ports export check --help --version' ;;
+		'') words='serve list show transfer inspect attach detach ports export check capture --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;
 		list) words='--emulated --json --help usbip:// usbip+unix:/// usbip+vsock:// ring:///' ;;
 		show) words="--timeout --json --help $stages" ;;
@@ -56,6 +56,12 @@ _periprox() {
 		ports) words='--all --json --help' ;;
 		export) words="--help $stages" ;;
 		check) words='--yes --match --skip --timeout --list --json --help usbip:// usbip+unix:///' ;;
+		capture)
+			words='--snaplen --list --json --help'
+			# What servers on this machine export, then a file.
+			[[ $cur != -* ]] && words+=" $(periprox capture --list 2> /dev/null | awk 'NR > 1 { print $1 }')"
+			[[ $cur != -* ]] && mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$cur") && return
+			;;
 		transfer)
 			words="--timeout --setting --hex --json --help $stages"
 			case $kind in
@@ -65,7 +71,7 @@ _periprox() {
 			esac
 			;;
 	esac
-	if [[ $cur != -* && -n $verb && $verb != @(list|detach|ports|check) && -z $kind ]]; then
+	if [[ $cur != -* && -n $verb && $verb != @(list|detach|ports|check|capture) && -z $kind ]]; then
 		words+=" $(_periprox_devices)"
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

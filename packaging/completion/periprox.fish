@@ -6,7 +6,7 @@ function __periprox_devices
     periprox list 2>/dev/null | string match -r '^\d+-[\d.]+'
 end
 
-set -l verbs serve list show transfer inspect attach detach ports export check
+set -l verbs serve list show transfer inspect attach detach ports export check capture
 set -l kinds control in out
 
 complete -c periprox -f
@@ -22,6 +22,7 @@ complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a detach -d 'T
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a ports -d 'Lists virtual ports'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a export -d 'Exports over standard input'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Examines a server'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a capture -d 'Captures a served device'
 
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:/// vsock:// ring:///' -d 'Where to listen'
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l yes -d 'Means all devices'
@@ -37,6 +38,8 @@ complete -c periprox -n '__fish_seen_subcommand_from attach' -l quiet -d 'Prints
 complete -c periprox -n '__fish_seen_subcommand_from detach ports' -l all -d 'All ports'
 complete -c periprox -n '__fish_seen_subcommand_from detach' -a "(periprox ports 2>/dev/null | string match -r '^\d+')" -d Port
 complete -c periprox -n "__fish_seen_subcommand_from $verbs" -l json -d 'Prints JSON'
+complete -c periprox -n '__fish_seen_subcommand_from capture' -F -a "(periprox capture --list 2>/dev/null | string match -r '^\d+-[\d.]+')" -d Device
+complete -c periprox -n '__fish_seen_subcommand_from capture' -l list -d 'Lists what can be captured'
 complete -c periprox -n '__fish_seen_subcommand_from check' -a 'usbip:// usbip+unix:///' -d Device
 complete -c periprox -n '__fish_seen_subcommand_from check' -l yes -d 'Also what changes the device'
 complete -c periprox -n '__fish_seen_subcommand_from check' -s k -l match -x -d 'Only cases with this in their names'

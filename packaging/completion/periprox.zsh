@@ -39,7 +39,7 @@ _periprox() {
   _arguments -C \
     '(- *)'{-h,--help}'[prints help]' \
     '(- *)--version[prints the version]' \
-    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input" check\:"examines a server"))' \
+    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input" check\:"examines a server" capture\:"captures a served device"))' \
     '*::argument:->argument'
   [[ $state == argument ]] || return
   case $words[1] in
@@ -78,6 +78,15 @@ _periprox() {
         '--json[prints a line of JSON for each case]' \
         '(- *)'{-h,--help}'[prints help]' \
         '1:device:(usbip\:// usbip+unix\:///)'
+      ;;
+    capture)
+      _arguments \
+        '--snaplen[most bytes of data kept of each transfer]:bytes:' \
+        '--list[lists what can be captured]' \
+        '--json[prints a line of JSON for each]' \
+        '(- *)'{-h,--help}'[prints help]' \
+        '1:device:(${(f)"$(periprox capture --list 2> /dev/null | sed -n "s/^\([0-9][-0-9.]*\) .*/\1/p")"})' \
+        '2:file:_files'
       ;;
     inspect)
       _arguments \

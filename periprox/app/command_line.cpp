@@ -6,6 +6,7 @@
 #include "periprox/app/check_grammar.hpp"
 #include "periprox/app/import_grammar.hpp"
 #include "periprox/app/stage_arguments.hpp"
+#include "periprox/app/watch_grammar.hpp"
 #include "periprox/service/printable.hpp"
 
 namespace periprox::app {
@@ -72,7 +73,8 @@ constexpr std::string_view kInspectExamples =
     "  periprox inspect trace.pcapng --errors\n"
     "  periprox inspect trace.pcapng --endpoint 0x81 --from 2 --until 2.5 --json\n"
     "  periprox inspect yesterday.pcapng today.pcapng   # where do they differ first?\n"
-    "  periprox transfer DEVICE in 0x81 8 --capture - | periprox inspect -\n";
+    "  periprox transfer DEVICE in 0x81 8 --capture - | periprox inspect -\n"
+    "  periprox inspect usbip://localhost/1-1           # live, what a server exports\n";
 
 /// The words of the command line, before they are understood.
 struct Words {
@@ -107,6 +109,7 @@ class Grammar {
     describe_inspect();
     import.describe(app, std::string(kDevices));
     check = describe_check(app, words.check, words.timeout);
+    watch.describe(app);
   }
 
   [[nodiscard]] bool has_verb(std::string_view name) const {
@@ -127,6 +130,7 @@ class Grammar {
   CLI::App* in = nullptr;
   CLI::App* out = nullptr;
   ImportGrammar import;
+  WatchGrammar watch;
 
  private:
   void describe_serve() {
@@ -216,7 +220,8 @@ class Grammar {
     inspect->footer(std::string(kInspectExamples));
     inspect
         ->add_option("FILE", words.inspect.file,
-                     "pcapng or pcap of PeriProx, usbmon or USBPcap; '-' = standard input")
+                     "pcapng or pcap of PeriProx, usbmon or USBPcap; '-' = standard input; or a "
+                     "device that a server on this machine exports, live")
         ->required();
     auto* other = inspect->add_option("OTHER", words.inspect.other, "Compares FILE with it");
     inspect->add_flag("--errors", words.inspect.errors, "Only transfers that went wrong");
@@ -329,6 +334,7 @@ Result<Options> options_of(const Grammar& grammar) {
   if (grammar.list->parsed()) return words.list;
   if (grammar.inspect->parsed()) return inspect_options(words);
   if (auto import = grammar.import.options()) return std::move(*import);
+  if (auto watch = grammar.watch.options()) return std::move(*watch);
   if (grammar.show->parsed()) {
     auto options = words.show;
     const auto timeout = timeout_of(words, options.timeout);

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <map>
 #include <memory>
-#include <thread>
 
 #include "periprox/app/compare_traces.hpp"
 #include "periprox/app/endpoint_figures.hpp"
@@ -15,7 +14,9 @@
 #include "periprox/app/json.hpp"
 #include "periprox/app/traced_text.hpp"
 #include "periprox/app/verbs.hpp"
+#include "periprox/app/watched.hpp"
 #include "periprox/recorded/trace_file.hpp"
+#include "periprox/service/locator.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/usb/hex_text.hpp"
 
@@ -66,28 +67,27 @@ class Inspecting {
   Inspecting(const InspectOptions& options, Output& output)
       : options_(options), output_(output), colour_(wants_colour(output) ? kColours : kNoColours) {}
 
-  Result<void> run() {
-    auto file = recorded::TraceFile::open(options_.file);
-    if (!file) return forward_error(file);
+  /// `may_grow`: more may come where the file ends now.
+  Result<void> run(recorded::TraceFile& file, bool may_grow) {
     // A line that is being printed is waited for elsewhere; who draws a bar prints no lines.
-    Progress progress(file->size(), options_.summary || !output_.is_terminal());
+    Progress progress(file.size(), options_.summary || !output_.is_terminal());
     while (interrupted == 0 && !output_.is_closed()) {
-      auto packet = file->next(options_.follow);
+      auto packet = file.next(may_grow);
       if (!packet) {
         static_cast<void>(flush());
         return forward_error(packet);
       }
       if (*packet) {
-        if (auto done = take(**packet, file->reader()); !done) return done;
-        progress.show(file->bytes_read());
+        if (auto done = take(**packet, file.reader()); !done) return done;
+        progress.show(file.bytes_read());
         continue;
       }
-      if (!options_.follow) break;
+      if (!may_grow || file.has_ended()) break;
       if (auto done = flush(); !done) return done;
-      std::this_thread::sleep_for(kFollowPause);
+      file.wait(kFollowPause);
     }
     for (const auto& transfer : pairing_.unfinished()) add_line(transfer);
-    finish(file->reader().dropped());
+    finish(file.reader().dropped());
     return flush();
   }
 
@@ -237,6 +237,23 @@ class Inspecting {
   std::string text_;
 };
 
+/// What a server on this machine exports, as it passes.
+Result<void> inspect_live(const InspectOptions& options, Output& output) {
+  const auto device = find_watched(watched_devices(), options.file);
+  if (!device) return tl::make_unexpected(device.error());
+  auto stream = watch(*device, service::StageOptions::kDefaultSnapLength);
+  if (!stream) return forward_error(stream);
+  auto trace = recorded::TraceFile::stream(std::move(*stream), "of " + device->busid);
+  return Inspecting(options, output).run(trace, true);
+}
+
+/// A file that is there is meant, whatever else has its name.
+bool is_device(const std::string& text) {
+  return text != "-" && ::access(text.c_str(), F_OK) != 0 &&
+         (text.find("://") != std::string::npos || service::parse_locator(text) ||
+          text.find('@') != std::string::npos);
+}
+
 }  // namespace
 
 Result<void> inspect(const InspectOptions& options, Output& output) {
@@ -245,7 +262,10 @@ Result<void> inspect(const InspectOptions& options, Output& output) {
     std::signal(SIGINT, [](int) { interrupted = 1; });
     std::signal(SIGTERM, [](int) { interrupted = 1; });
   }
-  return Inspecting(options, output).run();
+  if (is_device(options.file)) return inspect_live(options, output);
+  auto file = recorded::TraceFile::open(options.file);
+  if (!file) return forward_error(file);
+  return Inspecting(options, output).run(*file, options.follow);
 }
 
 }  // namespace periprox::app

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "periprox/app/port_words.hpp"
+#include "periprox/service/printable.hpp"
 #include "periprox/usb/class_names.hpp"
 #include "periprox/usb/hex_text.hpp"
 #include "periprox/usb/status.hpp"
@@ -109,6 +110,50 @@ std::string ready_json(const std::vector<std::string>& listen,
     json["devices"].push_back(std::move(one));
   }
   return line_of(json);
+}
+
+std::vector<WatchedDevice> parse_watched(std::string_view text) {
+  const auto json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return {};
+  const auto string_at = [](const Json& place, const char* name) {
+    const auto found = place.find(name);
+    const bool is_there = found != place.end() && found->is_string();
+    return is_there ? service::printable(found->get_ref<const std::string&>()) : std::string();
+  };
+  std::vector<std::string> listen;
+  if (const auto found = json.find("listen"); found != json.end() && found->is_array()) {
+    for (const auto& address : *found) {
+      if (address.is_string()) listen.push_back(address.get<std::string>());
+    }
+  }
+  std::vector<WatchedDevice> devices;
+  const auto found = json.find("devices");
+  if (found == json.end() || !found->is_array()) return {};
+  for (const auto& each : *found) {
+    if (!each.is_object()) continue;
+    WatchedDevice device{
+        .listen = listen, .busid = string_at(each, "busid"), .locator = string_at(each, "locator")};
+    const auto digits = [&](const char* name) {
+      const auto number = string_at(each, name);
+      return number.starts_with("0x") ? number.substr(2) : number;
+    };
+    device.ids = digits("idVendor") + ":" + digits("idProduct");
+    device.name = string_at(each, "manufacturer");
+    const auto product = string_at(each, "product");
+    if (!device.name.empty() && !product.empty()) device.name += ' ';
+    device.name += product;
+    if (!device.busid.empty()) devices.push_back(std::move(device));
+  }
+  return devices;
+}
+
+std::string watched_json(const WatchedDevice& device) {
+  return line_of({{"busid", device.busid},
+                  {"locator", device.locator},
+                  {"ids", device.ids},
+                  {"name", device.name},
+                  {"process", device.socket.filename().string()},
+                  {"listen", device.listen}});
 }
 
 std::string event_json(const service::Event& event) {

@@ -3,9 +3,11 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "periprox/app/endpoint_figures.hpp"
+#include "periprox/app/watched.hpp"
 #include "periprox/base/result.hpp"
 #include "periprox/check/suite.hpp"
 #include "periprox/emulated/catalog.hpp"
@@ -22,6 +24,10 @@ namespace periprox::app {
 [[nodiscard]] std::string error_json(const Error& error);
 [[nodiscard]] std::string ready_json(const std::vector<std::string>& listen,
                                      const std::vector<service::ExportTable::Entry>& devices);
+/// Reads the devices in what ready_json() gave to another process; none when it means nothing.
+[[nodiscard]] std::vector<WatchedDevice> parse_watched(std::string_view text);
+/// A device that can be watched.
+[[nodiscard]] std::string watched_json(const WatchedDevice& device);
 [[nodiscard]] std::string event_json(const service::Event& event);
 /// `plugged` says more of devices that are plugged in here, in the same order; or is empty.
 [[nodiscard]] std::string devices_json(const std::vector<session::ListedDevice>& devices,

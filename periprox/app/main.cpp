@@ -22,6 +22,12 @@ struct Run {
   Result<void> operator()(const app::InspectOptions& options) const {
     return inspect(options, output);
   }
+  Result<void> operator()(const app::CaptureOptions& options) const {
+    return capture(options, output);
+  }
+  Result<void> operator()(const app::ExtcapOptions& options) const {
+    return extcap(options, output);
+  }
   Result<void> operator()(const app::AttachOptions& options) const {
     return attach(options, output);
   }
@@ -38,15 +44,14 @@ struct Run {
 /// Standard output, unless a capture is written to it.
 int results_descriptor(const Result<app::Command>& command) {
   const auto* options = command ? std::get_if<app::Options>(&*command) : nullptr;
-  const bool is_taken = options != nullptr && std::visit(
-                                                  [](const auto& verb) {
-                                                    if constexpr (requires { verb.stages; }) {
-                                                      return verb.stages.takes_standard_output();
-                                                    } else {
-                                                      return false;
-                                                    }
-                                                  },
-                                                  *options);
+  const auto takes_it = [](const auto& verb) {
+    if constexpr (requires { verb.stages; }) {
+      return verb.stages.takes_standard_output();
+    } else {
+      return false;
+    }
+  };
+  const bool is_taken = options != nullptr && std::visit(takes_it, *options);
   return is_taken ? STDERR_FILENO : STDOUT_FILENO;
 }
 

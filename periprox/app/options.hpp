@@ -79,6 +79,26 @@ struct InspectOptions {
   double until = std::numeric_limits<double>::infinity();
 };
 
+struct CaptureOptions {
+  std::string device;
+  std::string file;   ///< "-" is standard output.
+  bool list = false;  ///< Only says what can be captured.
+  std::uint32_t snap_length = service::StageOptions::kDefaultSnapLength;
+  bool json = false;
+};
+
+/// What Wireshark asks of a program that captures for it.
+struct ExtcapOptions {
+  bool interfaces = false;
+  bool link_types = false;
+  bool config = false;
+  bool capture = false;
+  std::string interface;
+  std::string fifo;
+  std::uint32_t snap_length = service::StageOptions::kDefaultSnapLength;
+  bool json = false;  ///< Never.
+};
+
 struct AttachOptions {
   std::vector<std::string> devices;  ///< Locators.
   bool direct = false;               ///< The kernel gets the server's connection itself.
@@ -119,8 +139,8 @@ struct CheckOptions {
   bool json = false;
 };
 
-using Options =
-    std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions, InspectOptions,
-                 AttachOptions, DetachOptions, PortsOptions, ExportOptions, CheckOptions>;
+using Options = std::variant<ServeOptions, ListOptions, ShowOptions, TransferOptions,
+                             InspectOptions, AttachOptions, DetachOptions, PortsOptions,
+                             ExportOptions, CheckOptions, CaptureOptions, ExtcapOptions>;
 
 }  // namespace periprox::app

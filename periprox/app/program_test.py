@@ -18,7 +18,8 @@ import unittest
 PROGRAM = ""
 ROOT = pathlib.Path()
 PATIENCE = 60  # Seconds after which something hangs; nothing depends on how fast it is.
-VERBS = ["serve", "list", "show", "transfer", "inspect", "attach", "detach", "ports", "export", "check"]
+VERBS = ["serve", "list", "show", "transfer", "inspect", "attach", "detach", "ports", "export", "check",
+         "capture"]
 KINDS = ["control", "in", "out"]
 
 
@@ -492,6 +493,146 @@ class Capturing(Case):
         self.assertIn(b"No space left on device", full.stderr)
         self.assert_fails(run(*transfer, "--capture-size", "1M"), 2, "--capture")
         self.assert_fails(run(*transfer, "--capture", "x", "--capture-size", "1K"), 2, "--capture-size")
+
+
+class Watching(Case):
+    """What a server exports, seen from another process."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.server = Server("emulated:go_temp?period_ms=5", "emulated:zero",
+                             listen=(f"unix://{self.folder}/socket", "tcp://127.0.0.1:0"))
+        self.addCleanup(self.server.__exit__)
+        self.device = f"usbip+unix://{self.folder}/socket/1-1"
+
+    def use_the_device(self):
+        """A client that reads until this test ends."""
+        client = subprocess.Popen([PROGRAM, "transfer", self.device, "in", "0x81", "8", "--count", "0"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(client.wait)
+        self.addCleanup(client.kill)
+        self.server.wait_for_event("imported")
+        return client
+
+    def watch(self, *arguments, **options):
+        process = subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        self.assertEqual(self.server.wait_for_event("watched")["busid"], "1-1")
+        return process
+
+    def read_until(self, stream, text):
+        while text not in (line := stream.readline()):
+            self.assertTrue(line, "it ends before " + repr(text))
+
+    def test_what_can_be_watched_is_listed(self):
+        listed = [json.loads(line) for line in self.assert_done(run("capture", "--list", "--json")).splitlines()]
+        mine = [device for device in listed if device["listen"][0] == f"unix://{self.folder}/socket"]
+        self.assertEqual([(device["busid"], device["ids"]) for device in mine], [("1-1", "08f7:0002"), ("1-2", "0525:a4a0")])
+        self.assertIn(b"Go! Temp", self.assert_done(run("capture", "--list")))
+
+    def test_a_capture_of_what_somebody_else_does(self):
+        file = os.path.join(self.folder, "trace.pcapng")
+        self.use_the_device()
+        watcher = self.watch("capture", self.device, file)
+        while not os.path.exists(file) or os.path.getsize(file) < 4000:
+            self.assertIsNone(watcher.poll())
+        watcher.send_signal(signal.SIGINT)
+        self.assertEqual(watcher.wait(timeout=PATIENCE), 0)
+        shown = self.assert_done(run("inspect", file)).decode()
+        self.assertIn("GET_DESCRIPTOR configuration", shown)
+        self.assertGreater(shown.count("HID report:"), 5)
+        self.assertNotIn("missing", shown)
+        # The server still serves, and says who watches.
+        self.assertIn("watches no more", self.server.wait_for_event("watched")["text"])
+
+    def test_a_pipe_into_tshark_while_the_device_is_used(self):
+        self.use_the_device()
+        watcher = self.watch("capture", self.server_address(), "-")
+        tshark = subprocess.run(["tshark", "-l", "-i", "-", "-c", "40", "-T", "fields", "-e", "usbhid.data"],
+                                stdin=watcher.stdout, capture_output=True, timeout=PATIENCE)
+        self.assertIn(b"01", tshark.stdout)
+        watcher.stdout.close()
+        self.assertEqual(watcher.wait(timeout=PATIENCE), 0)
+
+    def server_address(self):
+        """Of its second listener."""
+        return self.server.ready["listen"][1].replace("tcp://", "usbip://") + "/0x08f7.0x0002"
+
+    def test_inspect_shows_it_as_it_passes(self):
+        watcher = self.watch("inspect", self.device)
+        self.use_the_device()
+        self.read_until(watcher.stdout, b"HID report:")
+        watcher.send_signal(signal.SIGINT)
+        rest, error = watcher.communicate(timeout=PATIENCE)
+        self.assertEqual((watcher.returncode, error), (0, b""))
+        self.assertRegex(rest.decode(), r"81 interrupt +\d+ transfers, 0 errors")
+
+    def test_it_ends_with_its_server(self):
+        watcher = self.watch("capture", self.device, os.path.join(self.folder, "trace.pcapng"))
+        self.assertEqual(self.server.stop()[0], 0)
+        self.assertIn(b"1-1 is gone", watcher.communicate(timeout=PATIENCE)[1])
+        self.assertEqual(watcher.returncode, 0)
+        self.assert_done(run("inspect", os.path.join(self.folder, "trace.pcapng")))
+
+    def test_a_watcher_that_reads_nothing_holds_nobody_up(self):
+        self.use_the_device()
+        watcher = self.watch("capture", self.device, "-")
+        self.assert_done(run("transfer", self.device.replace("1-1", "1-2"), "in", "0x81", "1048576", "--count", "64",
+                             "--json"))
+        watcher.stdout.close()
+
+    def test_wireshark_lists_and_captures_it(self):
+        subprocess.run(["cmake", "--install", os.path.dirname(PROGRAM), "--component", "wireshark", "--prefix",
+                        self.folder], check=True, capture_output=True, timeout=PATIENCE)
+        scripts = list(pathlib.Path(self.folder).glob("lib*/**/wireshark/extcap/periprox"))
+        self.assertEqual(len(scripts), 1)
+        os.mkdir(os.path.join(self.folder, "bin"))
+        os.symlink(PROGRAM, os.path.join(self.folder, "bin/periprox"))
+        personal = os.path.join(self.folder, "home/.config/wireshark/extcap")
+        os.makedirs(personal)
+        os.symlink(scripts[0], os.path.join(personal, "periprox"))
+        home = {**os.environ, "HOME": os.path.join(self.folder, "home"), "XDG_CONFIG_HOME": ""}
+        self.use_the_device()
+        for _ in range(5):  # Servers of others that export a 1-1, too, come and go, and change the name.
+            listed = subprocess.run(["tshark", "-D"], capture_output=True, timeout=PATIENCE, env=home, text=True)
+            process = self.server.process.pid
+            names = re.findall(rf"(?m)^\d+\. (periprox-1-1(?:@{process})?) \(USB 1-1 .*Go! Temp", listed.stdout)
+            self.assertTrue(names, listed.stdout + listed.stderr)
+            captured = subprocess.run(["tshark", "-i", names[-1], "-c", "30", "-T", "fields", "-e", "usbhid.data"],
+                                      capture_output=True, timeout=PATIENCE, env=home)
+            if captured.returncode == 0:
+                break
+        self.assertEqual(captured.returncode, 0, captured.stderr)
+        self.assertIn(b"01", captured.stdout)
+
+    def test_extcap_answers_in_wiresharks_sentences(self):
+        links = self.assert_done(run("extcap", "--extcap-interface", "periprox-1-1", "--extcap-dlts"))
+        self.assertTrue(links.startswith(b"dlt {number=220}{name=USB_LINUX_MMAPPED}{display="))
+        options = self.assert_done(run("extcap", "--extcap-interface=periprox-1-1", "--extcap-config"))
+        self.assertTrue(options.startswith(b"arg {number=0}{call=--snaplen}"))
+        self.assertTrue(self.assert_done(run("extcap", "--extcap-interfaces", "--extcap-version=9.9", "--new"))
+                        .startswith(b"extcap {version="))
+        self.assert_fails(run("extcap", "--extcap-interface", "periprox-9-9", "--capture", "--fifo", "/nowhere"),
+                          1, "no longer exported")
+
+    def test_what_cannot_be_watched(self):
+        self.assert_fails(run("capture", "usbip://127.0.0.1:1/1-1", "-"), 1, "no server on this machine", "--list")
+        self.assert_fails(run("capture", self.device.replace("1-1", "1-9"), "-"), 1, "1-9")
+        self.assert_fails(run("inspect", "usbip://127.0.0.1:1/1-1"), 1, "cannot watch")
+        self.assert_fails(run("capture", "1-1"), 2, "no file was given")
+        self.assert_fails(run("capture"), 2, "no device was given")
+        self.assert_fails(run("capture", self.device, "/nowhere/trace.pcapng"), 1, "/nowhere/trace.pcapng")
+
+    def test_two_devices_of_that_name(self):
+        with Server("emulated:go_temp", listen=(f"unix://{self.folder}/other",)) as other:
+            self.assert_fails(run("capture", "1-1", "-"), 2, "several devices", "1-1@")
+            process = self.watch("capture", f"1-1@{self.server.process.pid}", os.path.join(self.folder, "one"))
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=PATIENCE), 0)
+            self.assertEqual(other.stop()[0], 0)
 
 
 class Disturbing(Case):

@@ -10,6 +10,7 @@
 #include "periprox/app/descriptor_limit.hpp"
 #include "periprox/app/json.hpp"
 #include "periprox/app/log.hpp"
+#include "periprox/app/watch_place.hpp"
 #include "periprox/link/loop.hpp"
 #include "periprox/service/export_table.hpp"
 #include "periprox/service/locator.hpp"
@@ -19,6 +20,7 @@
 #include "periprox/service/ring_exporter.hpp"
 #include "periprox/service/server.hpp"
 #include "periprox/service/stages.hpp"
+#include "periprox/service/watch_server.hpp"
 #include "periprox/usb/hex_text.hpp"
 #include "periprox/wire/usbip.hpp"
 
@@ -74,6 +76,9 @@ class Serving {
         exports_([this](const service::Event& event) { on_event(event); }),
         server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
         rings_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
+        watchers_(
+            loop_, exports_, [this] { return ready_json(listening_, exports_.entries()); },
+            [this](const service::Event& event) { on_event(event); }),
         plugged_(loop_, opener_, exports_,
                  [this](const service::Event& event) { on_event(event); }) {
     stages_->on_reconnected([this](service::OpenedDevice device) { add_again(std::move(device)); });
@@ -99,6 +104,9 @@ class Serving {
     for (const auto& ring : ring_addresses_) {
       if (auto listening = rings_.listen(ring); !listening) return listening;
     }
+    for (const auto& address : *addresses) listening_.push_back(address.text());
+    for (const auto& ring : ring_addresses_) listening_.push_back(ring.text());
+    let_watch();
     if (auto said = say_ready(*addresses); !said) return said;
     loop_.run_until([this] { return stopping_; });
     close();
@@ -190,16 +198,24 @@ class Serving {
     return started.value_or(Result<void>{});
   }
 
+  /// Serving goes on where nobody can watch.
+  void let_watch() {
+    const auto place = new_watch_socket();
+    const auto listening =
+        place ? watchers_.listen(*place) : Result<void>(tl::make_unexpected(place.error()));
+    if (listening) return;
+    on_event({.kind = service::Event::Kind::Advice,
+              .level = service::Event::Level::Detail,
+              .text = listening.error().text()});
+  }
+
   Result<void> say_ready(const std::vector<link::Address>& addresses) {
-    std::vector<std::string> listening;
-    for (const auto& address : addresses) listening.push_back(address.text());
-    for (const auto& ring : ring_addresses_) listening.push_back(ring.text());
     std::string text;
     if (options_.json) {
-      text = ready_json(listening, exports_.entries());
+      text = ready_json(listening_, exports_.entries());
     } else if (!options_.quiet) {
       for (const auto& entry : exports_.entries()) text += device_line(entry);
-      for (const auto& address : listening) text += "listening on " + address + '\n';
+      for (const auto& address : listening_) text += "listening on " + address + '\n';
     }
     for (const auto& address : addresses) {
       if (is_local(address)) continue;
@@ -235,6 +251,8 @@ class Serving {
     server_.close([&closed] { ++closed; });
     rings_.close([&closed] { ++closed; });
     loop_.run_until([&closed] { return closed == 2; });
+    watchers_.close([&closed] { ++closed; });  // Last, so that captures have the end of it all.
+    loop_.run_until([&closed] { return closed == 3; });
   }
 
   const ServeOptions& options_;
@@ -248,6 +266,8 @@ class Serving {
   service::Server server_;
   std::vector<service::RingAddress> ring_addresses_;
   service::RingExporter rings_;
+  service::WatchServer watchers_;
+  std::vector<std::string> listening_;
   service::PluggedDevices plugged_;
 };
 
@@ -257,7 +277,9 @@ Result<void> serve(const ServeOptions& options, Output& output) {
   start_log(least_level(options));
   raise_descriptor_limit();
   link::Loop loop;
-  auto stages = service::Stages::create(options.stages, loop, print_advice);
+  auto stage_options = options.stages;
+  stage_options.watchable = true;
+  auto stages = service::Stages::create(stage_options, loop, print_advice);
   if (!stages) return forward_error(stages);
   return Serving(options, output, loop, std::move(*stages)).run();
 }

@@ -20,6 +20,10 @@ namespace periprox::app {
 
 /// Prints what a capture holds, or where two captures differ first.
 [[nodiscard]] Result<void> inspect(const InspectOptions& options, Output& output);
+/// Writes what passes a device that a server on this machine exports, until interrupted.
+[[nodiscard]] Result<void> capture(const CaptureOptions& options, Output& output);
+/// Answers Wireshark (doc/extcap.adoc of its sources).
+[[nodiscard]] Result<void> extcap(const ExtcapOptions& options, Output& output);
 /// Plugs devices into this machine's kernel until SIGINT or SIGTERM, or leaves them there.
 [[nodiscard]] Result<void> attach(const AttachOptions& options, Output& output);
 /// Takes devices out of this machine's kernel.

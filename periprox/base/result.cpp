@@ -27,6 +27,7 @@ Error errno_error(int number, std::string what, std::string hint) {
       kind = Error::Kind::Busy;
       break;
     case ENODEV:
+    case EPIPE:
     case ESHUTDOWN:
       kind = Error::Kind::Gone;
       break;

@@ -1,6 +1,7 @@
 #include "periprox/recorded/trace_file.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -26,12 +27,17 @@ Result<TraceFile> TraceFile::open(const std::string& path) {
                           : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) return tl::make_unexpected(errno_error(errno, what));
-  const auto size = S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
-  return TraceFile(path, std::move(fd), size);
+  const bool is_file = S_ISREG(status.st_mode);
+  return TraceFile(path, std::move(fd), is_file ? static_cast<std::uint64_t>(status.st_size) : 0,
+                   !is_file);
 }
 
-TraceFile::TraceFile(std::string path, UniqueFd fd, std::uint64_t size)
-    : path_(std::move(path)), fd_(std::move(fd)), size_(size) {
+TraceFile TraceFile::stream(UniqueFd fd, std::string name) {
+  return {std::move(name), std::move(fd), 0, true};
+}
+
+TraceFile::TraceFile(std::string path, UniqueFd fd, std::uint64_t size, bool is_stream)
+    : path_(std::move(path)), fd_(std::move(fd)), size_(size), is_stream_(is_stream) {
   if (path_.ends_with(".zst")) decompressor_ = std::make_unique<Decompressor>();
 }
 TraceFile::TraceFile(TraceFile&&) noexcept = default;
@@ -46,16 +52,29 @@ Result<std::optional<wire::CapturedPacket>> TraceFile::next(bool may_grow) {
       return packet;
     }
     if (*packet) return packet;
+    if (may_grow && is_stream_ && !has_input()) return std::nullopt;
     const auto count = read(reader_->room());
     if (!count) return tl::make_unexpected(count.error());
     if (*count > 0) {
       reader_->filled(*count);
       continue;
     }
+    ended_ = is_stream_;
     if (may_grow || reader_->at_boundary()) return std::nullopt;
     return fail(Error::Kind::Malformed, "the capture " + path_ + " is cut",
                 "it ends within a packet, after byte " + std::to_string(reader_->offset()));
   }
+}
+
+bool TraceFile::has_input() const {
+  if (decompressor_) return true;  // It may hold something back.
+  pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&ready, 1, 0) != 0;
+}
+
+void TraceFile::wait(std::chrono::milliseconds patience) const {
+  pollfd ready{.fd = is_stream_ && !ended_ ? fd_.get() : -1, .events = POLLIN, .revents = 0};
+  ::poll(&ready, 1, static_cast<int>(patience.count()));
 }
 
 Result<std::size_t> TraceFile::read_plain(MutableBytes room) {

@@ -24,6 +24,8 @@ std::string_view event_name(Event::Kind kind) {
       return "given_back";
     case Event::Kind::Note:
       return "note";
+    case Event::Kind::Watched:
+      return "watched";
     case Event::Kind::Advice:
       return "advice";
     case Event::Kind::Overload:

@@ -24,6 +24,7 @@ struct Event {
     Waiting,     ///< A wanted device is not there yet.
     GivenBack,   ///< A device that an earlier process had left taken has its drivers again.
     Note,        ///< What an emulated device says it does.
+    Watched,     ///< Somebody on this machine begins or ends to watch a device.
     Advice,      ///< Something a person could do for better service.
     Overload,    ///< Connections were dropped, or lines left out, because there are too many.
   };

@@ -38,7 +38,7 @@ class ExportTable::Export final : public usb::Device {
       : address(std::move(place)),
         name(std::move(opened.name)),
         device_(std::move(opened.device)),
-        note_(std::move(opened.note)) {}
+        capture_(std::move(opened.capture)) {}
   ~Export() override { *self_ = nullptr; }
   Export(const Export&) = delete;
   Export& operator=(const Export&) = delete;
@@ -61,8 +61,9 @@ class ExportTable::Export final : public usb::Device {
   void forget_client() { client_gone_ = {}; }
   /// Writes a line beside the traffic in the capture, if there is one.
   void note(std::string text) const {
-    if (note_) note_(std::move(text));
+    if (const auto capture = capture_.lock()) capture->note(std::move(text));
   }
+  [[nodiscard]] const std::weak_ptr<stage::CaptureStage>& capture() const { return capture_; }
   /// Puts the device into the state that the next client expects.
   void reset() {
     auto urb = usb::Urb::create();
@@ -77,7 +78,7 @@ class ExportTable::Export final : public usb::Device {
 
  private:
   std::shared_ptr<usb::Device> device_;
-  std::function<void(std::string)> note_;
+  std::weak_ptr<stage::CaptureStage> capture_;
   std::function<void()> client_gone_;
   std::shared_ptr<Export*> self_ = std::make_shared<Export*>(this);
 };
@@ -144,7 +145,8 @@ std::vector<ExportTable::Entry> ExportTable::entries() const {
   std::vector<Entry> entries;
   for (const auto& exported : exports_) {
     if (exported->is_gone) continue;
-    entries.push_back({exported->address, exported->name, exported->holder, &exported->model()});
+    entries.push_back({exported->address, exported->name, exported->holder, &exported->model(),
+                       exported->capture()});
   }
   return entries;
 }

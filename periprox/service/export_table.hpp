@@ -36,6 +36,7 @@ class ExportTable final : public session::Exports {
     std::string name;    ///< Its locator.
     std::string holder;  ///< The peer that uses it; empty when free.
     const usb::DeviceModel* model = nullptr;
+    std::weak_ptr<stage::CaptureStage> capture = {};  ///< As in OpenedDevice.
   };
   /// Those that are not gone, in their order.
   [[nodiscard]] std::vector<Entry> entries() const;

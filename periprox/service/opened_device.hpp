@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "periprox/stage/capture_stage.hpp"
 #include "periprox/usb/device.hpp"
 #include "periprox/wire/usbip.hpp"
 
@@ -22,8 +23,8 @@ struct OpenedDevice {
   std::uint32_t devid = 0;
   /// The locator, for people.
   std::string name;
-  /// Writes a line beside the traffic in the capture; empty when there is none.
-  std::function<void(std::string)> note = {};
+  /// Where captures of it begin and end; empty when there is none of these stages.
+  std::weak_ptr<stage::CaptureStage> capture = {};
 };
 
 /// Where a device is said to stand when it is handed on: its own place, else that at its server,

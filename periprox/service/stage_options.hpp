@@ -16,6 +16,7 @@ struct StageOptions {
   std::uint32_t snap_length = kDefaultSnapLength;  ///< Most bytes of data kept of an URB.
   std::uint64_t capture_size = 0;   ///< Bytes after which a new file begins; 0 = never.
   std::uint32_t capture_files = 2;  ///< How many of them are kept.
+  bool watchable = false;           ///< Captures may begin at any time.
   std::vector<std::string> faults;  ///< Rules, or TOML files that hold them.
   std::optional<std::uint64_t> seed;
 

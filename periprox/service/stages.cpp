@@ -56,6 +56,7 @@ struct Stages::Parts {
   std::vector<std::shared_ptr<std::vector<stage::FaultDice>>> dice;  // Of all devices.
   std::function<void(OpenedDevice)> reconnected;
 
+  [[nodiscard]] bool has_capture_stage() const { return file || options.watchable; }
   Result<void> read_rules();
   [[nodiscard]] Faults new_faults();
   [[nodiscard]] stage::CaptureOptions capture_options(const OpenedDevice& opened);
@@ -99,12 +100,11 @@ Stages::Faults Stages::Parts::new_faults() {
 
 stage::CaptureOptions Stages::Parts::capture_options(const OpenedDevice& opened) {
   if (!opened.address && made_up_device < kLastMadeUpDevice) ++made_up_device;
-  return {
-      .name = printable(opened.name),
-      .description = describe(opened.device->model()),
-      .bus = opened.address ? opened.address->busnum : std::uint16_t{0},
-      .device = opened.address ? static_cast<std::uint8_t>(opened.address->devnum) : made_up_device,
-      .snap_length = options.snap_length};
+  return {.name = printable(opened.name),
+          .description = describe(opened.device->model()),
+          .bus = opened.address ? opened.address->busnum : std::uint16_t{0},
+          .device =
+              opened.address ? static_cast<std::uint8_t>(opened.address->devnum) : made_up_device};
 }
 
 Stages::Stages(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -143,7 +143,7 @@ void Stages::on_reconnected(std::function<void(OpenedDevice)> handler) {
 }
 
 OpenedDevice Stages::wrap(OpenedDevice opened) {
-  if (!parts_->file && parts_->rules.empty()) return opened;
+  if (!parts_->has_capture_stage() && parts_->rules.empty()) return opened;
   return wrap(std::move(opened), parts_->new_faults());
 }
 
@@ -165,12 +165,13 @@ OpenedDevice Stages::wrap(OpenedDevice opened, const Faults& faults) {
     opened.device = std::make_shared<stage::FaultStage>(std::move(opened.device),
                                                         std::move(options), *parts_->timers);
   }
-  if (parts_->file) {
+  if (parts_->has_capture_stage()) {
     const auto options = parts_->capture_options(opened);
-    auto stage = std::make_shared<stage::CaptureStage>(
-        std::move(opened.device), parts_->file->buffer(), options, parts_->clock);
+    auto stage =
+        std::make_shared<stage::CaptureStage>(std::move(opened.device), options, parts_->clock);
+    if (parts_->file) stage->add(parts_->file->buffer(), parts_->options.snap_length);
     *capture = stage.get();
-    opened.note = [stage = stage.get()](std::string text) { stage->note(std::move(text)); };
+    opened.capture = stage;
     opened.device = std::move(stage);
   }
   // What the stages write into has to outlive them.

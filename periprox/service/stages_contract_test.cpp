@@ -54,9 +54,11 @@ DeviceRig rig_with(MakeStage make_stage) {
 
 DeviceRig make_capture_rig() {
   return rig_with([](std::shared_ptr<Device> device, Ground& ground) {
-    return std::make_unique<stage::CaptureStage>(std::move(device), ground.buffer,
-                                                 stage::CaptureOptions{.name = "contract"},
-                                                 stage::CalendarClock{.timers = &ground.timers});
+    auto stage = std::make_unique<stage::CaptureStage>(
+        std::move(device), stage::CaptureOptions{.name = "contract"},
+        stage::CalendarClock{.timers = &ground.timers});
+    stage->add(ground.buffer);
+    return stage;
   });
 }
 

@@ -21,8 +21,12 @@ CaptureSource& CaptureBuffer::add_interface(const wire::pcapng::InterfaceInfo& i
 }
 
 void CaptureBuffer::add_head(Bytes blocks) {
-  const std::lock_guard lock(mutex_);
-  heads_.insert(heads_.end(), blocks.begin(), blocks.end());
+  {
+    const std::lock_guard lock(mutex_);
+    heads_.insert(heads_.end(), blocks.begin(), blocks.end());
+    heads_size_.store(heads_.size(), std::memory_order_seq_cst);
+  }
+  wake();
 }
 
 MutableBytes CaptureBuffer::reserve(std::size_t size) {
@@ -44,6 +48,10 @@ MutableBytes CaptureBuffer::reserve(std::size_t size) {
 
 void CaptureBuffer::commit() {
   written_.store(reserved_to_, std::memory_order_seq_cst);
+  wake();
+}
+
+void CaptureBuffer::wake() {
   if (asleep_.load(std::memory_order_seq_cst) != 0) {
     asleep_.store(0);
     asleep_.notify_one();
@@ -52,19 +60,21 @@ void CaptureBuffer::commit() {
 
 void CaptureBuffer::stop() {
   stopped_.store(true, std::memory_order_seq_cst);
-  asleep_.store(0);
-  asleep_.notify_one();
+  wake();
 }
 
 bool CaptureBuffer::has_unread() const {
   return written_.load(std::memory_order_seq_cst) != read_.load(std::memory_order_relaxed);
 }
 
-bool CaptureBuffer::wait() {
-  while (!has_unread()) {
-    if (stopped()) return has_unread();
+bool CaptureBuffer::wait(std::size_t heads_seen) {
+  const auto has_work = [&] {
+    return has_unread() || heads_size_.load(std::memory_order_seq_cst) > heads_seen;
+  };
+  while (!has_work()) {
+    if (stopped()) return has_work();
     asleep_.store(1, std::memory_order_seq_cst);
-    if (has_unread() || stopped()) {
+    if (has_work() || stopped()) {
       asleep_.store(0);
       continue;
     }

@@ -46,10 +46,10 @@ class CaptureBuffer final {
   /// Wakes wait() for good.
   void stop();
 
-  /// Waits until there is something to read; false when there is nothing any more and stop() was
-  /// called.
-  bool wait();
-  [[nodiscard]] bool stopped() const { return stopped_.load(std::memory_order_acquire); }
+  /// Waits until there is something to read, or more than `heads_seen` bytes of heads; false when
+  /// there is nothing any more and stop() was called.
+  bool wait(std::size_t heads_seen);
+  [[nodiscard]] bool stopped() const { return stopped_.load(std::memory_order_seq_cst); }
   /// Whole blocks that can be written now, all of them in one piece or up to where the ring wraps.
   /// Valid until consume(). To be asked for before heads(), so that no packet comes before its
   /// interface.
@@ -64,6 +64,7 @@ class CaptureBuffer final {
 
  private:
   [[nodiscard]] bool has_unread() const;
+  void wake();
 
   const std::size_t capacity_;
   const std::unique_ptr<std::byte[]> ring_;
@@ -75,6 +76,7 @@ class CaptureBuffer final {
   alignas(64) std::atomic<std::uint64_t> read_{0};
   alignas(64) std::atomic<std::uint32_t> asleep_{0};
   std::atomic<bool> stopped_{false};
+  std::atomic<std::size_t> heads_size_{0};
 
   mutable std::mutex mutex_;  // Guards what follows; never taken for an URB.
   std::vector<std::byte> heads_;

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <ctime>
+#include <limits>
 #include <utility>
 
 namespace periprox::stage {
@@ -29,16 +30,29 @@ std::string older_path(const std::string& path, std::uint32_t age) {
 
 Result<std::unique_ptr<CaptureFile>> CaptureFile::open(CaptureFileOptions options,
                                                        std::function<void(Error)> failed) {
-  std::unique_ptr<CaptureFile> file(new CaptureFile(std::move(options), std::move(failed)));
+  std::unique_ptr<CaptureFile> file(new CaptureFile(std::move(options), std::move(failed), {}));
   auto output = CaptureOutput::open(file->options_.path, file->give_up_);
   if (!output) return forward_error(output);
-  file->output_ = std::move(*output);
-  file->thread_ = std::thread([writer = file.get()] { writer->run(); });
+  file->start(std::move(*output));
   return file;
 }
 
-CaptureFile::CaptureFile(CaptureFileOptions options, std::function<void(Error)> failed)
-    : options_(std::move(options)), failed_(std::move(failed)) {}
+std::unique_ptr<CaptureFile> CaptureFile::stream(UniqueFd fd, std::string name,
+                                                 std::function<void()> ended) {
+  std::unique_ptr<CaptureFile> file(new CaptureFile(
+      {.path = std::move(name)}, [](const Error&) {}, std::move(ended)));
+  file->start(CaptureOutput::stream(std::move(fd), file->options_.path, file->give_up_));
+  return file;
+}
+
+CaptureFile::CaptureFile(CaptureFileOptions options, std::function<void(Error)> failed,
+                         std::function<void()> ended)
+    : options_(std::move(options)), failed_(std::move(failed)), on_ended_(std::move(ended)) {}
+
+void CaptureFile::start(std::unique_ptr<CaptureOutput> output) {
+  output_ = std::move(output);
+  thread_ = std::thread([this] { run(); });
+}
 
 CaptureFile::~CaptureFile() {
   if (!thread_.joinable()) return;
@@ -51,7 +65,7 @@ CaptureFile::~CaptureFile() {
 
 void CaptureFile::run() {
   auto result = write(wire::pcapng::encode_section("PeriProx"));
-  while (result && buffer_.wait()) {
+  while (result && buffer_.wait(heads_written_)) {
     while (result) {
       const auto blocks = buffer_.front();
       result = write_new_heads();
@@ -67,8 +81,9 @@ void CaptureFile::run() {
   if (result) result = write(buffer_.statistics(calendar_now()));
   if (result) result = output_->finish();
   if (!result) failed_(result.error());
+  if (on_ended_) on_ended_();
   // Nobody can be told any more, but whoever captures must not find the buffer full for ever.
-  while (!result && buffer_.wait()) {
+  while (!result && buffer_.wait(std::numeric_limits<std::size_t>::max())) {
     for (auto blocks = buffer_.front(); !blocks.empty(); blocks = buffer_.front())
       buffer_.consume(blocks.size());
     if (!buffer_.stopped()) std::this_thread::sleep_for(kBatch);

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "periprox/base/result.hpp"
+#include "periprox/base/unique_fd.hpp"
 #include "periprox/stage/capture_buffer.hpp"
 #include "periprox/stage/capture_output.hpp"
 
@@ -33,15 +34,26 @@ class CaptureFile final {
   /// any more; capturing goes on into the void.
   static Result<std::unique_ptr<CaptureFile>> open(CaptureFileOptions options,
                                                    std::function<void(Error)> failed);
+  /// Writes to a pipe or socket; `name` is for messages. `ended` is called, once and on the
+  /// writer's thread, when all is written or cannot be.
+  static std::unique_ptr<CaptureFile> stream(UniqueFd fd, std::string name,
+                                             std::function<void()> ended);
   /// Writes what is left. Waits at most two seconds for a reader that does not read.
   ~CaptureFile();
   CaptureFile(const CaptureFile&) = delete;
   CaptureFile& operator=(const CaptureFile&) = delete;
 
   [[nodiscard]] CaptureBuffer& buffer() { return buffer_; }
+  /// Nothing more comes: the writer's thread writes what is left and ends, while the caller goes
+  /// on.
+  void stop() { buffer_.stop(); }
+  /// Lets a reader that does not read have nothing more.
+  void give_up() { give_up_.store(true); }
 
  private:
-  CaptureFile(CaptureFileOptions options, std::function<void(Error)> failed);
+  CaptureFile(CaptureFileOptions options, std::function<void(Error)> failed,
+              std::function<void()> ended);
+  void start(std::unique_ptr<CaptureOutput> output);
   void run();
   Result<void> write_new_heads();
   Result<void> write_blocks(Bytes blocks);
@@ -50,6 +62,7 @@ class CaptureFile final {
 
   const CaptureFileOptions options_;
   std::function<void(Error)> failed_;
+  std::function<void()> on_ended_;
   CaptureBuffer buffer_;
   std::atomic<bool> give_up_{false};
   std::atomic<bool> ended_{false};

@@ -45,7 +45,8 @@ class CaptureFileTest : public ::testing::Test {
     SimulatedTimers timers;
     auto held = std::make_shared<HeldDevice>();
     auto& device = *held;
-    CaptureStage stage(std::move(held), file.buffer(), {.name = "test"}, {.timers = &timers});
+    CaptureStage stage(std::move(held), {.name = "test"}, {.timers = &timers});
+    stage.add(file.buffer());
     usb::testing::TestHost host(stage);
     const std::vector<std::byte> data(100);
     for (int i = 0; i < count; ++i) {

@@ -16,6 +16,7 @@ namespace periprox::stage {
 namespace {
 
 constexpr int kPollMilliseconds = 50;
+constexpr std::size_t kStreamStep = std::size_t{256} << 10;
 constexpr mode_t kFileMode = 0600;  // Captures hold passwords that were typed.
 
 }  // namespace
@@ -30,8 +31,15 @@ struct CaptureOutput::Compressor {
 
 CaptureOutput::CaptureOutput(std::string path, UniqueFd fd, bool is_file,
                              const std::atomic<bool>& give_up)
-    : path_(std::move(path)), fd_(std::move(fd)), is_file_(is_file), give_up_(give_up) {
-  if (path_.ends_with(".zst")) compressor_ = std::make_unique<Compressor>();
+    : path_(std::move(path)), fd_(std::move(fd)), is_file_(is_file), give_up_(give_up) {}
+
+std::unique_ptr<CaptureOutput> CaptureOutput::stream(UniqueFd fd, std::string name,
+                                                     const std::atomic<bool>& give_up) {
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  std::unique_ptr<CaptureOutput> output(
+      new CaptureOutput(std::move(name), std::move(fd), false, give_up));
+  output->is_blocking_ = false;
+  return output;
 }
 
 CaptureOutput::~CaptureOutput() = default;
@@ -49,8 +57,10 @@ Result<std::unique_ptr<CaptureOutput>> CaptureOutput::open(const std::string& pa
     return fail(Error::Kind::Usage, what, "it is a terminal, and a capture is no text",
                 "pipe it into a program: --capture - | tshark -i -");
   }
-  return std::unique_ptr<CaptureOutput>(
+  std::unique_ptr<CaptureOutput> output(
       new CaptureOutput(path, std::move(fd), S_ISREG(status.st_mode), give_up));
+  if (path.ends_with(".zst")) output->compressor_ = std::make_unique<Compressor>();
+  return output;
 }
 
 Result<void> CaptureOutput::write(Bytes bytes) {
@@ -95,7 +105,7 @@ Result<void> CaptureOutput::write_plain(Bytes bytes) {
                       "its reader does not read");
         }
       }
-      step = std::min<std::size_t>(step, PIPE_BUF);
+      step = std::min<std::size_t>(step, is_blocking_ ? PIPE_BUF : kStreamStep);
     }
     const auto written = ::write(fd_.get(), bytes.data(), step);
     if (written >= 0) {

@@ -18,10 +18,14 @@ class CaptureOutput final {
   /// emptied. `give_up` makes waiting for a slow reader end.
   static Result<std::unique_ptr<CaptureOutput>> open(const std::string& path,
                                                      const std::atomic<bool>& give_up);
+  /// Writes to a pipe or socket as it is; `name` is for messages.
+  static std::unique_ptr<CaptureOutput> stream(UniqueFd fd, std::string name,
+                                               const std::atomic<bool>& give_up);
   ~CaptureOutput();
   CaptureOutput(const CaptureOutput&) = delete;
   CaptureOutput& operator=(const CaptureOutput&) = delete;
 
+  /// Gone when nobody reads the pipe or socket any more.
   Result<void> write(Bytes bytes);
   /// What was written so far can be read after that.
   Result<void> flush();
@@ -38,6 +42,7 @@ class CaptureOutput final {
   const std::string path_;
   UniqueFd fd_;
   const bool is_file_;
+  bool is_blocking_ = true;
   const std::atomic<bool>& give_up_;
   std::unique_ptr<Compressor> compressor_;
 };

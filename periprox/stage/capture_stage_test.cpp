@@ -30,10 +30,10 @@ class CaptureStageTest : public ::testing::Test {
     buffer = std::make_unique<CaptureBuffer>(capacity);
     auto held = std::make_shared<HeldDevice>();
     device = held.get();
-    stage = std::make_unique<CaptureStage>(
-        std::move(held), *buffer,
-        CaptureOptions{.name = "test", .bus = 3, .device = 9, .snap_length = snap_length},
-        CalendarClock{.timers = &timers, .ahead = 1'000s});
+    stage = std::make_unique<CaptureStage>(std::move(held),
+                                           CaptureOptions{.name = "test", .bus = 3, .device = 9},
+                                           CalendarClock{.timers = &timers, .ahead = 1'000s});
+    stage->add(*buffer, snap_length);
     host = std::make_unique<TestHost>(*stage);
   }
   SeenCapture seen() { return SeenCapture(testing::drain(*buffer)); }
@@ -158,6 +158,46 @@ TEST_F(CaptureStageTest, RingWrapsWithoutLosingARecord) {
     ASSERT_EQ(capture.records.size(), 2U) << i;
     ASSERT_EQ(capture.dropped, 0U);
   }
+}
+
+TEST_F(CaptureStageTest, PassesUrbsUntouchedWhileNobodyCaptures) {
+  stage->remove(*buffer);
+  host->in(EndpointAddress(0x82), 64);
+  EXPECT_EQ(device->held.size(), 1U);
+  device->complete_next("hello");
+  EXPECT_EQ(host->completions().size(), 1U);
+  EXPECT_TRUE(seen().records.empty());
+}
+
+TEST_F(CaptureStageTest, BeginsACaptureWhileOthersRun) {
+  host->in(EndpointAddress(0x82), 64);
+  CaptureBuffer late;
+  stage->add(late, 3);
+  device->complete_next("submitted before");
+  host->in(EndpointAddress(0x82), 64);
+  device->complete_next("hello");
+  stage->remove(late);
+  host->in(EndpointAddress(0x82), 64);
+  EXPECT_EQ(seen().records.size(), 5U);
+  const SeenCapture second(testing::drain(late));
+  ASSERT_TRUE(second.valid);
+  EXPECT_EQ(second.known.size(), 10U);
+  // What was submitted before it is not half there.
+  ASSERT_EQ(second.records.size(), 2U);
+  EXPECT_EQ(second.records[0].record.id, second.records[1].record.id);
+  EXPECT_EQ(second.records[1].data, "hel");
+}
+
+TEST_F(CaptureStageTest, TellsEachCaptureWhenTheDeviceIsGone) {
+  int told = 0;
+  int ended = 0;
+  CaptureBuffer other;
+  stage->add(other, 64, [&] { ++ended; });
+  stage->on_gone([&] { ++told; });
+  device->unplug();
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(ended, 1);
+  stage->remove(other);
 }
 
 }  // namespace

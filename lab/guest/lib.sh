@@ -230,6 +230,21 @@ is_bound_to() { # INTERFACE DRIVER
     [[ $(driver_of "$1") == "$2" ]]
 }
 
+is_runtime() { # BUSID active|suspended
+    [[ $(cat "/sys/bus/usb/devices/$1/power/runtime_status") == "$2" ]]
+}
+
+# Has the port of a device that nobody uses suspended, and resumed. What follows shows whether the
+# device still works.
+check_suspend_and_resume() { # BUSID
+    local power=/sys/bus/usb/devices/$1/power
+    echo 0 > "$power/autosuspend_delay_ms"
+    echo auto > "$power/control"
+    check "the port of a device that nobody uses is suspended" wait_for is_runtime "$1" suspended
+    echo on > "$power/control"
+    check "... and resumed" wait_for is_runtime "$1" active
+}
+
 # The first interface of a device's configuration, which has any number: 3-1:1.0, 3-1:3.0.
 interface_of() { # BUSID
     basename "$(echo "/sys/bus/usb/devices/$1:"*.0)"

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "periprox/emulated/audio.hpp"
 #include "periprox/emulated/composite.hpp"
 #include "periprox/emulated/emulated_device.hpp"
 #include "periprox/emulated/go_temp.hpp"
@@ -53,7 +54,7 @@ Result<std::unique_ptr<usb::Device>> create_function(const DeviceType& type,
   auto maker = function.make(settings, surroundings);
   if (settings.error()) return tl::make_unexpected(*settings.error());
   if (!maker) return forward_error(maker);
-  return EmulatedDevice::create(device_of(identity, {std::move(*maker)}), speed,
+  return EmulatedDevice::create(device_of(identity, {std::move(*maker)}, speed), speed,
                                 surroundings.timers);
 }
 
@@ -80,9 +81,9 @@ Identity read_identity(SettingsReader& settings, std::uint16_t idProduct, std::s
 }
 
 std::span<const DeviceType> catalog() {
-  static const std::array types{composite_type(), go_temp_type(), keyboard_type(),
-                                mouse_type(),     serial_type(),  storage_type(),
-                                tablet_type(),    vendor_type(),  zero_type()};
+  static const std::array types{audio_type(),  composite_type(), go_temp_type(), keyboard_type(),
+                                mouse_type(),  serial_type(),    storage_type(), tablet_type(),
+                                vendor_type(), zero_type()};
   return types;
 }
 

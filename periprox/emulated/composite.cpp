@@ -88,7 +88,7 @@ Result<std::unique_ptr<usb::Device>> create_composite(SettingsReader& settings,
     if (!maker) return forward_error(maker);
     makers.push_back(std::move(*maker));
   }
-  return EmulatedDevice::create(device_of(identity, makers), speed, surroundings.timers);
+  return EmulatedDevice::create(device_of(identity, makers, speed), speed, surroundings.timers);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -51,6 +52,12 @@ struct Request {
 [[nodiscard]] Request vendor_in(std::uint8_t bRequest, ControlHandler handler);
 [[nodiscard]] Request vendor_out(std::uint8_t bRequest, ControlHandler handler);
 
+/// The two bytes that USB Audio 1.0 appends to the descriptors of its endpoints (4.6.1.1).
+struct AudioEndpoint {
+  std::uint8_t bRefresh = 0;
+  std::uint8_t bSynchAddress = 0;
+};
+
 /// An endpoint and its behaviour. Without a handler an IN endpoint never has data and an OUT
 /// endpoint takes everything. Built with bulk_in() and its siblings.
 struct Endpoint {
@@ -65,6 +72,7 @@ struct Endpoint {
   std::uint8_t packets = 1;
   /// Synchronisation and usage type of an isochronous endpoint: bmAttributes bits 2-5.
   std::uint8_t sync_and_usage = 0;
+  std::optional<AudioEndpoint> audio = {};
   /// Class-specific descriptors that follow the endpoint's.
   std::vector<usb::RawDescriptor> descriptors = {};
   /// Requests whose recipient is this endpoint.

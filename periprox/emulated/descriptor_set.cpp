@@ -102,6 +102,11 @@ usb::Endpoint derive_endpoint(const Endpoint& endpoint, Speed speed) {
         static_cast<std::uint16_t>(packet | (endpoint.packets - 1) << 11);
   }
   if (usb::is_super(speed)) derived.companion = companion(endpoint, packet);
+  if (endpoint.audio) {
+    derived.descriptor.bLength = sizeof(usb::EndpointDescriptor) + sizeof(AudioEndpoint);
+    derived.bRefresh = endpoint.audio->bRefresh;
+    derived.bSynchAddress = endpoint.audio->bSynchAddress;
+  }
   derived.extra = endpoint.descriptors;
   return derived;
 }

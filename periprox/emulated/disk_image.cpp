@@ -14,6 +14,8 @@
 #include <linux/fs.h>
 #endif
 
+#include "periprox/emulated/file_access.hpp"
+
 namespace periprox::emulated {
 namespace {
 
@@ -90,25 +92,11 @@ Result<std::unique_ptr<DiskImage>> DiskImage::open(const Options& options) {
 }
 
 bool DiskImage::read(std::uint64_t position, MutableBytes into) const {
-  while (!into.empty()) {
-    const auto count = ::pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(position));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    into = into.subspan(static_cast<std::size_t>(count));
-    position += static_cast<std::uint64_t>(count);
-  }
-  return true;
+  return read_at(fd_.get(), position, into) == into.size();
 }
 
 bool DiskImage::write(std::uint64_t position, Bytes data) const {
-  while (!data.empty()) {
-    const auto count = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(position));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    data = data.subspan(static_cast<std::size_t>(count));
-    position += static_cast<std::uint64_t>(count);
-  }
-  return true;
+  return write_at(fd_.get(), position, data);
 }
 
 bool DiskImage::flush() const { return path_.empty() || ::fdatasync(fd_.get()) == 0; }

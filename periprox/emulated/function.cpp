@@ -33,7 +33,8 @@ std::function<void(Arguments...)> in_turn(std::vector<std::function<void(Argumen
 
 }  // namespace
 
-Declaration device_of(const Identity& identity, const std::vector<FunctionMaker>& functions) {
+Declaration device_of(const Identity& identity, const std::vector<FunctionMaker>& functions,
+                      usb::Speed speed) {
   Declaration device{.idVendor = identity.idVendor,
                      .idProduct = identity.idProduct,
                      .bcdDevice = identity.bcdDevice,
@@ -43,7 +44,7 @@ Declaration device_of(const Identity& identity, const std::vector<FunctionMaker>
   Configuration configuration;
   std::vector<std::function<void()>> resets;
   std::vector<std::function<void(std::uint8_t)>> configured;
-  Place place;
+  Place place{.speed = speed};
   for (const auto& make : functions) {
     auto function = make(place);
     const auto count = function.interfaces.size();

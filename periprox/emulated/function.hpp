@@ -18,6 +18,7 @@ namespace periprox::emulated {
 struct Place {
   std::uint8_t interface_number = 0;  ///< bInterfaceNumber of its first interface.
   std::uint8_t endpoint_number = 1;   ///< Number of its first endpoint, in both directions.
+  usb::Speed speed = usb::Speed::High;
 };
 
 /// Interfaces that belong together, numbered from its place on.
@@ -44,8 +45,9 @@ struct Identity {
 
 /// A device with these functions in one configuration. Functions of several interfaces get an
 /// association, and the device then says so in its class (USB ECN Interface Association
-/// Descriptors).
+/// Descriptors). `speed` is what the functions are told that it runs at.
 [[nodiscard]] Declaration device_of(const Identity& identity,
-                                    const std::vector<FunctionMaker>& functions);
+                                    const std::vector<FunctionMaker>& functions,
+                                    usb::Speed speed = usb::Speed::High);
 
 }  // namespace periprox::emulated

@@ -18,8 +18,8 @@ namespace periprox::emulated::testing {
 class FunctionRig {
  public:
   void plug(const std::vector<FunctionMaker>& functions, usb::Speed speed = usb::Speed::High) {
-    auto created = EmulatedDevice::create(device_of({.idVendor = 1, .idProduct = 2}, functions),
-                                          speed, timers);
+    auto created = EmulatedDevice::create(
+        device_of({.idVendor = 1, .idProduct = 2}, functions, speed), speed, timers);
     device = std::move(created).value();
     host = std::make_unique<usb::testing::TestHost>(*device);
   }

@@ -25,6 +25,10 @@ _periprox() {
 			mapfile -t COMPREPLY < <(compgen -W 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -- "$cur")
 			return
 			;;
+		--limit)
+			mapfile -t COMPREPLY < <(compgen -W 'urbs= bytes= breaker orphans' -- "$cur")
+			return
+			;;
 		--type)
 			mapfile -t COMPREPLY < <(compgen -W 'control isochronous bulk interrupt' -- "$cur")
 			return
@@ -35,7 +39,7 @@ _periprox() {
 			;;
 		--timeout | --setting | --count | --wait | --silence | --snaplen | --capture-size | --capture-files | --seed | --endpoint | --from | --until | --match | -k | --skip) return ;;
 	esac
-	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed'
+	local words stages='--capture --snaplen --capture-size --capture-files --fault --seed --limit'
 	case $verb in
 		'') words='serve list show transfer inspect attach detach ports export check capture --help --version' ;;
 		serve) words="all --listen --yes --json --quiet --verbose --help $stages" ;;

@@ -60,6 +60,7 @@ complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach 
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l capture-files -x -d 'How many files are kept'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l fault -x -a 'stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=' -d 'Makes transfers go wrong'
 complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l seed -x -d 'Repeats the faults of a run'
+complete -c periprox -n '__fish_seen_subcommand_from serve show transfer attach export' -l limit -x -a 'urbs= bytes= breaker orphans' -d 'Keeps transfers within bounds'
 complete -c periprox -n '__fish_seen_subcommand_from show transfer' -l timeout -x -d Seconds
 complete -c periprox -n "__fish_seen_subcommand_from serve show transfer attach export; and not __fish_seen_subcommand_from $kinds" -a '(__periprox_devices)' -d Device
 

@@ -17,6 +17,7 @@ _periprox_stages=(
   '--capture-files[how many of these files are kept]:number:'
   '*--fault[makes transfers go wrong]:rule:(stall error= drop delay= jitter= slow= truncate= corrupt duplicate reorder disconnect=)'
   '--seed[repeats the faults of a run]:number:'
+  '*--limit[keeps transfers within bounds]:rule:(urbs= bytes= breaker orphans)'
 )
 
 _periprox_transfer() {

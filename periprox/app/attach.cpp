@@ -256,10 +256,11 @@ Result<void> attach_here(const AttachOptions& options, Output& output,
 Result<void> attach(const AttachOptions& options, Output& output) {
   start_log(options.quiet ? LogLevel::Warning : LogLevel::Info);
   const auto& stages = options.stages;
-  if (options.direct && !(stages.capture.empty() && stages.faults.empty())) {
+  if (options.direct &&
+      !(stages.capture.empty() && stages.faults.empty() && stages.limits.empty())) {
     return fail(Error::Kind::Usage, "cannot attach directly",
                 "what passes between server and kernel is then seen by nobody",
-                "leave --direct out, or --capture and --fault");
+                "leave --direct out, or --capture, --fault and --limit");
   }
   if (!options.background) return attach_here(options, output, [] {});
   return in_background(options.json, [&](const std::function<void()>& when_usable) {

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM = ""
@@ -688,6 +689,40 @@ class Disturbing(Case):
         self.assert_refused("stall,p=2", "probability")
         self.assert_refused("nowhere.toml", "nowhere.toml", "No such file")
         self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "4", "--seed", "1"), 2, "--fault")
+
+
+class Limiting(Case):
+    def assert_refused(self, rule, *texts):
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "4", "--limit", rule), 2, *texts, "try: ")
+
+    def test_limits_that_are_not_reached_change_nothing(self):
+        limits = [word for rule in ("urbs=1M", "bytes=1G", "breaker", "orphans") for word in ("--limit", rule)]
+        with Server("emulated:zero", options=limits) as server:
+            for _ in range(2):
+                out = self.assert_done(run("transfer", server.url("1-1"), "in", "0x81", "65536", "--count", "20"))
+                self.assertEqual(len(out), 20 * 65536)
+
+    def test_what_a_rate_holds_back_is_not_lost(self):
+        out = self.assert_done(run("transfer", "emulated:zero", "in", "0x81", "1000", "--count", "9", "--limit", "bytes=50k"))
+        self.assertEqual(len(out), 9000)
+
+    def test_a_breaker_leaves_a_failing_device_alone_and_finds_it_working_again(self):
+        rules = ["--fault", "error,ep=0x81,times=1", "--limit", "breaker=1%,least=1,within=3600s,pause=100ms"]
+        with Server("emulated:zero", options=rules) as server:
+            read = ["transfer", server.url("1-1"), "in", "0x81", "4"]
+            self.assert_fails(run(*read), 1, "protocol error")
+            end = time.monotonic() + PATIENCE
+            while run(*read).returncode != 0:
+                self.assertLess(time.monotonic(), end, "the device is never asked again")
+            _, log = server.stop()
+        self.assertRegex(log, "emulated:zero: 1 of its last .* it is left alone for 0.1 s")
+        self.assertIn("emulated:zero: it works again; everything passes", log)
+
+    def test_rules_that_make_no_sense(self):
+        self.assert_refused("speed=1", "'speed' limits nothing", "orphans")
+        self.assert_refused("bytes=lots", "how many a second")
+        self.assert_fails(run("transfer", "emulated:zero", "in", "0x81", "4", "--limit", "urbs=5", "--limit", "urbs=6"), 2,
+                          "another one of its kind")
 
 
 class Inspecting(Case):

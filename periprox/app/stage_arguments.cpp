@@ -59,6 +59,13 @@ void add_stage_options(CLI::App& verb, service::StageOptions& options) {
       ->type_name("N")
       ->needs(faults)
       ->group(kGroup);
+  verb.add_option("--limit", options.limits,
+                  "Keeps transfers within bounds, such as bytes=10M, urbs=500, breaker or orphans; "
+                  "may be repeated")
+      ->type_name("RULE")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->group(kGroup);
 }
 
 }  // namespace periprox::app

@@ -9,7 +9,7 @@ class App;
 
 namespace periprox::app {
 
-/// Adds --capture, --fault and what belongs to them to a verb. `options` outlives `verb`.
+/// Adds --capture, --fault, --limit and what belongs to them to a verb. `options` outlives `verb`.
 void add_stage_options(CLI::App& verb, service::StageOptions& options);
 
 }  // namespace periprox::app

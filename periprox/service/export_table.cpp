@@ -38,7 +38,8 @@ class ExportTable::Export final : public usb::Device {
       : address(std::move(place)),
         name(std::move(opened.name)),
         device_(std::move(opened.device)),
-        capture_(std::move(opened.capture)) {}
+        capture_(std::move(opened.capture)),
+        abandon_(std::move(opened.abandon)) {}
   ~Export() override { *self_ = nullptr; }
   Export(const Export&) = delete;
   Export& operator=(const Export&) = delete;
@@ -64,6 +65,10 @@ class ExportTable::Export final : public usb::Device {
     if (const auto capture = capture_.lock()) capture->note(std::move(text));
   }
   [[nodiscard]] const std::weak_ptr<stage::CaptureStage>& capture() const { return capture_; }
+  /// Nobody waits any more for what its client may have left under way.
+  void abandon() const {
+    if (abandon_) abandon_();
+  }
   /// Puts the device into the state that the next client expects.
   void reset() {
     auto urb = usb::Urb::create();
@@ -79,6 +84,7 @@ class ExportTable::Export final : public usb::Device {
  private:
   std::shared_ptr<usb::Device> device_;
   std::weak_ptr<stage::CaptureStage> capture_;
+  std::function<void()> abandon_;
   std::function<void()> client_gone_;
   std::shared_ptr<Export*> self_ = std::make_shared<Export*>(this);
 };
@@ -202,6 +208,7 @@ void ExportTable::release(Export& released) {
   released.forget_client();
   if (released.is_gone) return;
   released.note("PeriProx: " + holder + " no longer uses it");
+  released.abandon();
   released.reset();
   events_({.kind = Event::Kind::Released,
            .text = released.address.busid + " is free again",

@@ -25,6 +25,8 @@ struct OpenedDevice {
   std::string name;
   /// Where captures of it begin and end; empty when there is none of these stages.
   std::weak_ptr<stage::CaptureStage> capture = {};
+  /// Cancels what a client has left under way, and reports it; empty when nothing looks for that.
+  std::function<void()> abandon = {};
 };
 
 /// Where a device is said to stand when it is handed on: its own place, else that at its server,

@@ -19,6 +19,7 @@ struct StageOptions {
   bool watchable = false;           ///< Captures may begin at any time.
   std::vector<std::string> faults;  ///< Rules, or TOML files that hold them.
   std::optional<std::uint64_t> seed;
+  std::vector<std::string> limits;  ///< Rules.
 
   /// True when the capture goes where the verb's own output would.
   [[nodiscard]] bool takes_standard_output() const { return capture == "-"; }

@@ -1,5 +1,6 @@
 #include "periprox/service/stages.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <random>
@@ -13,6 +14,7 @@
 #include "periprox/stage/fault_dice.hpp"
 #include "periprox/stage/fault_rule.hpp"
 #include "periprox/stage/fault_stage.hpp"
+#include "periprox/stage/limit_stage.hpp"
 #include "periprox/usb/hex_text.hpp"
 
 namespace periprox::service {
@@ -55,9 +57,12 @@ struct Stages::Parts {
   std::uint64_t devices = 0;
   std::vector<std::shared_ptr<std::vector<stage::FaultDice>>> dice;  // Of all devices.
   std::function<void(OpenedDevice)> reconnected;
+  std::vector<stage::LimitRule> limits;
+  stage::LimitOptions limit_options;  // Of every device; whom it tells is each one's own.
 
   [[nodiscard]] bool has_capture_stage() const { return file || options.watchable; }
   Result<void> read_rules();
+  Result<void> read_limits();
   [[nodiscard]] Faults new_faults();
   [[nodiscard]] stage::CaptureOptions capture_options(const OpenedDevice& opened);
 };
@@ -87,6 +92,26 @@ Result<void> Stages::Parts::read_rules() {
   if (rules.empty()) return {};
   seed = options.seed ? *options.seed : file_seed ? *file_seed : std::random_device{}();
   advise("faults are injected; --seed " + std::to_string(seed) + " repeats them");
+  return {};
+}
+
+Result<void> Stages::Parts::read_limits() {
+  using Kind = stage::LimitRule::Kind;
+  for (const auto& text : options.limits) {
+    auto rule = stage::parse_limit_rule(text);
+    if (!rule) return forward_error(rule);
+    const bool is_rate = rule->kind == Kind::Urbs || rule->kind == Kind::Bytes;
+    const bool is_second =
+        std::ranges::any_of(limits, [&](const auto& other) { return other.kind == rule->kind; });
+    if (is_second) {
+      return fail(Error::Kind::Usage, "cannot set the limit '" + text + "'",
+                  "there is another one of its kind", "name each limit once");
+    }
+    if (rule->kind == Kind::Breaker) limit_options.breaker = *rule;
+    if (rule->kind == Kind::Orphans) limit_options.patience = rule->patience;
+    limits.push_back(std::move(*rule));
+    if (is_rate) limit_options.limiter = std::make_shared<stage::RateLimiter>(limits, *timers);
+  }
   return {};
 }
 
@@ -126,6 +151,7 @@ Result<std::shared_ptr<Stages>> Stages::create(const StageOptions& options, Time
   parts->advise = advise;
   parts->clock = calendar(timers);
   if (auto read = parts->read_rules(); !read) return forward_error(read);
+  if (auto read = parts->read_limits(); !read) return forward_error(read);
   if (!options.capture.empty()) {
     auto file = stage::CaptureFile::open(
         {.path = options.capture,
@@ -143,12 +169,13 @@ void Stages::on_reconnected(std::function<void(OpenedDevice)> handler) {
 }
 
 OpenedDevice Stages::wrap(OpenedDevice opened) {
-  if (!parts_->has_capture_stage() && parts_->rules.empty()) return opened;
+  if (!parts_->has_capture_stage() && parts_->rules.empty() && parts_->limits.empty())
+    return opened;
   return wrap(std::move(opened), parts_->new_faults());
 }
 
 OpenedDevice Stages::wrap(OpenedDevice opened, const Faults& faults) {
-  // Known to the fault stage before it exists: the capture stage that stands in front of it.
+  // Known to the others before it exists: the capture stage that stands in front of them.
   const auto capture = std::make_shared<stage::CaptureStage*>(nullptr);
   if (!parts_->rules.empty()) {
     stage::FaultOptions options{.rules = parts_->rules, .dice = faults.dice};
@@ -164,6 +191,18 @@ OpenedDevice Stages::wrap(OpenedDevice opened, const Faults& faults) {
     };
     opened.device = std::make_shared<stage::FaultStage>(std::move(opened.device),
                                                         std::move(options), *parts_->timers);
+  }
+  if (!parts_->limits.empty()) {
+    auto options = parts_->limit_options;
+    options.say = [capture, advise = parts_->advise,
+                   name = printable(opened.name)](const std::string& what) {
+      advise(name + ": " + what);
+      if (*capture != nullptr) (*capture)->note("PeriProx: " + what);
+    };
+    auto stage = std::make_shared<stage::LimitStage>(std::move(opened.device), std::move(options),
+                                                     *parts_->timers);
+    opened.abandon = [stage = stage.get()] { stage->abandon(); };
+    opened.device = std::move(stage);
   }
   if (parts_->has_capture_stage()) {
     const auto options = parts_->capture_options(opened);

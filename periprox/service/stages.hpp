@@ -1,9 +1,10 @@
 // The stages that a person asked for, put in front of every device that is opened: the one place
 // that knows in which order they stand.
 //
-//   host - capture - faults - device
+//   host - capture - limits - faults - device
 //
-// So the capture is what the host sees, and each fault is in it.
+// So the capture is what the host sees, each fault is in it, and limits act on a device that is
+// made to fail as on one that does by itself.
 #pragma once
 
 #include <functional>

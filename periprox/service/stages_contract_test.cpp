@@ -9,6 +9,7 @@
 #include "periprox/emulated/emulated_device.hpp"
 #include "periprox/stage/capture_stage.hpp"
 #include "periprox/stage/fault_stage.hpp"
+#include "periprox/stage/limit_stage.hpp"
 #include "periprox/usb/device_contract_testing.hpp"
 
 namespace periprox::usb::testing {
@@ -82,6 +83,21 @@ DeviceRig make_slow_rig() {
   });
 }
 
+/// Limits that are not reached break none either.
+DeviceRig make_limit_rig() {
+  return rig_with([](std::shared_ptr<Device> device, Ground& ground) {
+    stage::LimitOptions options{.breaker = stage::parse_limit_rule("breaker").value(),
+                                .patience = std::chrono::seconds(5)};
+    options.limiter = std::make_shared<stage::RateLimiter>(
+        std::vector{stage::parse_limit_rule("urbs=100k").value(),
+                    stage::parse_limit_rule("bytes=100M").value()},
+        ground.timers);
+    return std::make_unique<stage::LimitStage>(std::move(device), std::move(options),
+                                               ground.timers);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Limit, DeviceContract, ::testing::Values(&make_limit_rig));
 INSTANTIATE_TEST_SUITE_P(Fault, DeviceContract, ::testing::Values(&make_fault_rig));
 INSTANTIATE_TEST_SUITE_P(SlowFault, DeviceContract, ::testing::Values(&make_slow_rig));
 INSTANTIATE_TEST_SUITE_P(Capture, DeviceContract, ::testing::Values(&make_capture_rig));

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 #include <utility>
+
+#include "periprox/stage/rule_words.hpp"
 
 namespace periprox::stage {
 namespace {
@@ -43,54 +44,10 @@ constexpr std::array kErrors{
     ErrnoRow{"ETIMEDOUT", 110}, ErrnoRow{"EIO", 5},        ErrnoRow{"ENODEV", 19},
 };
 
-constexpr Duration kLongest = std::chrono::hours(24);
 constexpr std::string_view kActionNames =
     "the actions are stall, error, drop, delay, jitter, slow, truncate, corrupt, duplicate, "
     "reorder "
     "and disconnect";
-
-std::optional<std::uint64_t> parse_whole(std::string_view text) {
-  std::uint64_t value = 0;
-  const int base = text.starts_with("0x") ? 16 : 10;
-  if (base == 16) text.remove_prefix(2);
-  const auto end = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || end.ec != std::errc{} || end.ptr != text.data() + text.size())
-    return std::nullopt;
-  return value;
-}
-
-/// A number with a fraction, and what follows it.
-std::optional<std::pair<double, std::string_view>> parse_real(std::string_view text) {
-  double value = 0;
-  const auto end =
-      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-  if (end.ec != std::errc{} || !std::isfinite(value) || value < 0) return std::nullopt;
-  return std::pair(value, text.substr(static_cast<std::size_t>(end.ptr - text.data())));
-}
-
-std::optional<double> unit_of(std::string_view text,
-                              std::initializer_list<std::pair<std::string_view, double>> units) {
-  for (const auto& [name, factor] : units) {
-    if (text == name) return factor;
-  }
-  return std::nullopt;
-}
-
-std::optional<Duration> parse_duration(std::string_view text) {
-  const auto number = parse_real(text);
-  if (!number) return std::nullopt;
-  const auto unit = unit_of(number->second, {{"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}});
-  if (!unit || number->first * *unit > static_cast<double>(kLongest.count())) return std::nullopt;
-  return Duration(static_cast<std::int64_t>(number->first * *unit));
-}
-
-std::optional<std::uint64_t> parse_rate(std::string_view text) {
-  const auto number = parse_real(text);
-  if (!number) return std::nullopt;
-  const auto unit = unit_of(number->second, {{"", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}});
-  if (!unit || number->first * *unit < 1 || number->first * *unit > 1e15) return std::nullopt;
-  return static_cast<std::uint64_t>(number->first * *unit);
-}
 
 std::optional<std::vector<std::optional<std::uint8_t>>> parse_setup(std::string_view text) {
   std::vector<std::optional<std::uint8_t>> bytes;
@@ -116,12 +73,8 @@ class RuleParser {
   explicit RuleParser(std::string_view text) { rule_.text = text; }
 
   Result<FaultRule> run() {
-    std::string_view rest = rule_.text;
-    while (!wrong_) {
-      const auto comma = std::min(rest.find(','), rest.size());
-      take_word(rest.substr(0, comma));
-      if (comma == rest.size()) break;
-      rest.remove_prefix(comma + 1);
+    for (const auto word : split_words(rule_.text)) {
+      if (!wrong_) take(word);
     }
     if (!wrong_ && !has_action_) reject("it says what to choose but not what to do", kActionNames);
     if (wrong_) return tl::make_unexpected(*wrong_);
@@ -129,7 +82,7 @@ class RuleParser {
   }
 
  private:
-  void take_word(std::string_view word) {
+  void take(std::string_view word) {
     const auto equals = word.find('=');
     const auto name = word.substr(0, equals);
     const bool has_value = equals != std::string_view::npos;

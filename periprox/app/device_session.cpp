@@ -31,13 +31,15 @@ struct DeviceSession::Parts {
 };
 
 Result<DeviceSession> DeviceSession::open(const std::string& locator,
-                                          const service::StageOptions& stage_options) {
+                                          const service::StageOptions& stage_options,
+                                          service::Use use) {
   auto parts = std::make_unique<Parts>();
   auto stages = service::Stages::create(stage_options, parts->loop, print_advice);
   if (!stages) return forward_error(stages);
   parts->opener.emplace(parts->loop, print_advice, std::move(*stages));
   std::optional<Result<service::OpenedDevice>> opened;
-  parts->opener->open(locator, [&](auto result) { opened = std::move(result); });
+  parts->opener->open(
+      locator, [&](auto result) { opened = std::move(result); }, use);
   parts->loop.run_until([&] { return opened.has_value() || parts->interrupted; });
   if (!opened) {
     return fail(Error::Kind::Failed, "cannot open '" + locator + "'", "it was interrupted");

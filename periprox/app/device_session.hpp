@@ -6,6 +6,7 @@
 
 #include "periprox/base/result.hpp"
 #include "periprox/host/blocking.hpp"
+#include "periprox/service/opened_device.hpp"
 #include "periprox/service/stage_options.hpp"
 
 namespace periprox::app {
@@ -16,7 +17,8 @@ class DeviceSession final {
   /// Opens the device that the locator names, with stages in front of it, and waits for it; Failed
   /// when a signal comes first.
   [[nodiscard]] static Result<DeviceSession> open(const std::string& locator,
-                                                  const service::StageOptions& stages);
+                                                  const service::StageOptions& stages,
+                                                  service::Use use = service::Use::Whole);
   DeviceSession(DeviceSession&&) noexcept;
   ~DeviceSession();
 

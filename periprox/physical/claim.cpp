@@ -43,6 +43,12 @@ Result<std::unique_ptr<Claim>> Claim::take(std::shared_ptr<Usbfs> usbfs, ClaimTa
   return claim;
 }
 
+std::unique_ptr<Claim> Claim::nothing(std::shared_ptr<Usbfs> usbfs, std::string name,
+                                      std::uint8_t configuration_value) {
+  return std::unique_ptr<Claim>(new Claim(
+      std::move(usbfs), {std::move(name), configuration_value, {}, {}}, nullptr, nullptr));
+}
+
 Claim::~Claim() { give_back(); }
 
 void Claim::release_interfaces() {

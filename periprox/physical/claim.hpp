@@ -38,6 +38,10 @@ class Claim {
                                                            ClaimTarget target,
                                                            std::unique_ptr<Usbfs> port_hold,
                                                            std::unique_ptr<ClaimRecord> record);
+  /// Takes nothing: for looking at a device that its drivers keep.
+  [[nodiscard]] static std::unique_ptr<Claim> nothing(std::shared_ptr<Usbfs> usbfs,
+                                                      std::string name,
+                                                      std::uint8_t configuration_value);
   /// Gives back, unless that was done.
   ~Claim();
   Claim(const Claim&) = delete;

@@ -47,7 +47,7 @@ std::uint64_t memory_limit(const SystemPaths& paths) {
 }  // namespace
 
 Result<TakenDevice> take_device(const DeviceInfo& device, const OpenOptions& options) {
-  if (device.refusal) {
+  if (device.refusal && !options.look) {
     const bool in_use = device.refusal->starts_with("in use");
     return fail(Error::Kind::Busy, "cannot export " + device.busid, *device.refusal,
                 in_use ? "let go of it first: umount, swapoff, ..." : "");
@@ -59,8 +59,12 @@ Result<TakenDevice> take_device(const DeviceInfo& device, const OpenOptions& opt
   auto now = Inventory(options.paths).find(device.busid);
   if (!now) return forward_error(now);
   if (now->devnum != device.devnum || now->busnum != device.busnum) {
-    return fail(Error::Kind::Gone, "cannot export " + device.busid,
+    return fail(Error::Kind::Gone, "cannot open " + device.busid,
                 "it was unplugged and plugged in again meanwhile", "try again");
+  }
+  if (options.look) {
+    auto claim = Claim::nothing(usbfs, now->busid, now->model.configuration_value());
+    return TakenDevice{std::move(usbfs), std::move(claim), std::move(now->model)};
   }
   ClaimTarget target = claim_target(*now);
   std::unique_ptr<ClaimRecord> record;

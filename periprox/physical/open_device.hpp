@@ -13,6 +13,9 @@ namespace periprox::physical {
 struct OpenOptions {
   SystemPaths paths;
   UsbfsDeviceOptions device;
+  /// Only to look at: the device stays with its drivers, and what they forbid to export may be
+  /// looked at too. Requests to the device itself work (its descriptors), nothing else.
+  bool look = false;
 };
 
 /// A device that was taken but does not run on an event loop yet.

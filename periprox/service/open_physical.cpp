@@ -10,7 +10,7 @@
 namespace periprox::service {
 
 void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
-                   std::function<void(std::string_view advice)> advise,
+                   Use use, std::function<void(std::string_view advice)> advise,
                    std::function<void(Result<OpenedDevice>)> done) {
   auto found = physical::Inventory().select(locator);
   if (!found) {
@@ -31,6 +31,7 @@ void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physica
     }
   };
   physical::OpenOptions options;
+  options.look = use == Use::Look;
   options.device.batch = [&loop](const std::function<void()>& hand_back) { loop.batch(hand_back); };
   if (advise) {
     // Comes from either thread; people are told on the loop's.

@@ -16,11 +16,12 @@ class Loop;
 
 namespace periprox::service {
 
-/// Finds the device, takes it from the kernel's drivers and opens it. `pool` outlives the device,
-/// `loop` outlives both. `advise` is told, on the loop or a thread of the pool, what a person could
-/// do. `done` is called once, on the loop, never from within this call.
+/// Finds the device, takes it from the kernel's drivers (unless it is only looked at) and opens it.
+/// `pool` outlives the device, `loop` outlives both. `advise` is told, on the loop or a thread of
+/// the pool, what a person could do. `done` is called once, on the loop, never from within this
+/// call.
 void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
-                   std::function<void(std::string_view advice)> advise,
+                   Use use, std::function<void(std::string_view advice)> advise,
                    std::function<void(Result<OpenedDevice>)> done);
 
 }  // namespace periprox::service

@@ -13,6 +13,12 @@
 
 namespace periprox::service {
 
+/// What a device is opened for.
+enum class Use : std::uint8_t {
+  Whole,  ///< Everything; a plugged-in device is taken from the kernel's drivers meanwhile.
+  Look,   ///< Its descriptors; a plugged-in device stays with its drivers.
+};
+
 /// Owns a device. Its last owner must not drop it from within a call that the device makes.
 struct OpenedDevice {
   /// Shares ownership of what the device lives on (its connection, its file descriptor).

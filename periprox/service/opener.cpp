@@ -58,7 +58,7 @@ Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages, 
                                        silence_limit)) {}
 Opener::~Opener() = default;
 
-void Opener::open(std::string_view text, Done done) {
+void Opener::open(std::string_view text, Done done, Use use) {
   auto& loop = common_->loop;
   auto named = [name = std::string(text), stages = common_->stages,
                 done = std::move(done)](Result<OpenedDevice> opened) {
@@ -90,7 +90,7 @@ void Opener::open(std::string_view text, Done done) {
   } else if (const auto* ring = std::get_if<RingLocator>(&*locator)) {
     common_->ring.open(*ring, std::move(named));
   } else {
-    open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), common_->advise,
+    open_physical(loop, common_->pool, std::get<physical::Locator>(*locator), use, common_->advise,
                   std::move(named));
   }
 }

@@ -40,7 +40,7 @@ class Opener final {
 
   /// Opens the device that `locator` names. `done` is called once, on the loop, never from within
   /// this call.
-  void open(std::string_view locator, Done done);
+  void open(std::string_view locator, Done done, Use use = Use::Whole);
 
   /// Gives devices back that a process that was killed had taken from their drivers. `done` is
   /// called once, on the loop.

@@ -351,6 +351,20 @@ TEST_F(MockedUsbfsTest, ANodeThatIsNotThereIsGone) {
   EXPECT_EQ(taken.error().kind, Error::Kind::Gone);
 }
 
+TEST_F(MockedUsbfsTest, LookingAtItTakesNothingFromItsDrivers) {
+  auto info = Inventory(options_.paths).find("1-1");
+  ASSERT_TRUE(info);
+  info->refusal = "in use: mounted";
+  ASSERT_FALSE(take_device(*info, options_));
+  options_.look = true;
+  {
+    const auto taken = take_device(*info, options_);
+    ASSERT_TRUE(taken) << taken.error().text();
+    EXPECT_FALSE(std::filesystem::exists(options_.paths.run / "claims/1-1"));
+  }
+  EXPECT_TRUE(node_.calls().empty());
+}
+
 TEST_F(MockedUsbfsTest, RefusesAReplacedDevice) {
   auto info = Inventory(options_.paths).find("1-1");
   ASSERT_TRUE(info);

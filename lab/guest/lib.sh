@@ -214,6 +214,15 @@ $(dmesg | tail -n 10)"
     LOCAL=$(port_busid "$PORT")
 }
 
+# The same with `periprox attach`.
+attach_ours() { # LOCATOR [OPTION]
+    local printed
+    modprobe vhci-hcd
+    printed=$("$PERIPROX" attach "${2---background}" "$1" 2>&1) || bail_out "attaching $1" "$printed"
+    [[ $printed =~ ^port\ ([0-9]+):\ ([0-9.-]+) ]] || bail_out "attach prints its port" "$printed"
+    PORT=${BASH_REMATCH[1]} LOCAL=${BASH_REMATCH[2]}
+}
+
 detach() { # PORT
     must usbip detach -p "$1"
     wait_for port_is_free "$1" || bail_out "port $1 is free after detaching"
@@ -248,6 +257,46 @@ check_suspend_and_resume() { # BUSID
 # The first interface of a device's configuration, which has any number: 3-1:1.0, 3-1:3.0.
 interface_of() { # BUSID
     basename "$(echo "/sys/bus/usb/devices/$1:"*.0)"
+}
+
+# The bus id of a device with these ids that is really plugged in: not an imported one.
+busid_of() { # VENDOR PRODUCT
+    local folder
+    for folder in /sys/bus/usb/devices/*-*; do
+        [[ $(readlink -f "$folder") != */vhci_hcd* ]] || continue
+        if [[ $(cat "$folder/idVendor" 2> /dev/null):$(cat "$folder/idProduct" 2> /dev/null) == "$1:$2" ]]; then
+            basename "$folder"
+        fi
+    done
+}
+is_plugged_in() { [[ -n $(busid_of "$1" "$2") ]]; } # VENDOR PRODUCT
+
+# The block device of a disk, such as sda, once it has its medium.
+block_of() { # BUSID
+    local folder
+    for folder in /sys/bus/usb/devices/"$1":*/host*/target*/*/block/*; do
+        if [[ -b /dev/$(basename "$folder") && $(cat "$folder/size") != 0 ]]; then
+            basename "$folder"
+        fi
+    done
+}
+has_block() { [[ -n $(block_of "$1") ]]; }
+
+# A node of a device below /dev, such as hidraw0 or input/event3.
+node_of() { # BUSID PATTERN
+    find -L "/sys/bus/usb/devices/$1/" -maxdepth 6 -name "$2" 2> /dev/null | head -n 1 | xargs -r basename
+}
+has_node() { [[ -n $(node_of "$1" "$2") ]]; }
+
+# The node below /dev of a virtio port that QEMU was given.
+port_named() { # NAME
+    modprobe virtio_console
+    basename "$(dirname "$(grep -l -x "$1" /sys/class/virtio-ports/*/name)")"
+}
+
+# Tells QEMU's own monitor something: sendkey, device_del, device_add, ...
+monitor() { # COMMAND...
+    echo "$*" > "/dev/$(port_named monitor)"
 }
 
 # Has usbtest bind, with the endpoints of alternate setting ALT and data PATTERN (0 zeros, 1 mod63).
@@ -298,4 +347,12 @@ start_gadget_zero() { # [full|high|super]
     ln -s $zero/functions/SourceSink.0 $zero/configs/c.1/
     echo dummy_udc.0 > $zero/UDC
     wait_for gadget_is_there || bail_out "the gadget is enumerated"
+}
+
+# Unplugs it, so that it can start anew at another speed.
+stop_gadget_zero() {
+    local zero=/sys/kernel/config/usb_gadget/zero
+    echo "" > $zero/UDC
+    rm $zero/configs/c.1/SourceSink.0
+    wait_for modprobe -r dummy_hcd || bail_out "dummy_hcd is unloaded"
 }

@@ -12,12 +12,6 @@ cases=(0 1:iterations=20,length=512 2:iterations=20,length=512 3:iterations=20,l
     9:iterations=20 13:iterations=20 14:iterations=50,length=64,vary=1
     17:iterations=20,length=512 18:iterations=20,length=512 21:iterations=20,length=64,vary=1
     27:iterations=2,length=16384,sglen=32 28:iterations=2,length=16384,sglen=32)
-plug() { # LOCATOR [OPTION]: PORT and LOCAL become those of the device
-    local printed
-    printed=$("$PERIPROX" attach "${2---background}" "$1" 2>&1) || bail_out "attaching $1" "$printed"
-    [[ $printed =~ ^port\ ([0-9]+):\ ([0-9.-]+) ]] || bail_out "attach prints its port" "$printed"
-    PORT=${BASH_REMATCH[1]} LOCAL=${BASH_REMATCH[2]}
-}
 unplug() {
     must "$PERIPROX" detach "$PORT"
     check "port $PORT is free" port_is_free "$PORT"
@@ -30,11 +24,11 @@ must usbip bind -b "$GADGET"
 usbipd -4 > /dev/null 2>&1 &
 wait_for usbip list -r 127.0.0.1
 check "its list is read" grep -q "^$GADGET .*0525:a4a0" <("$PERIPROX" list usbip://127.0.0.1)
-plug "usbip://127.0.0.1/$GADGET"
+attach_ours "usbip://127.0.0.1/$GADGET"
 bind_usbtest "$LOCAL" 0 0
 run_usbtest "from usbip-host through us" "$LOCAL" "${cases[@]}"
 unplug
-plug "usbip://127.0.0.1/0x0525.0xa4a0" --direct
+attach_ours "usbip://127.0.0.1/0x0525.0xa4a0" --direct
 bind_usbtest "$LOCAL" 0 0
 run_usbtest "from usbip-host directly" "$LOCAL" "${cases[@]}"
 unplug
@@ -44,10 +38,10 @@ expect_clean_dmesg "the kernel log is clean with the stock server"
 
 start_server tcp://127.0.0.1:3241 emulated:zero
 for how in iso_offset iso_sum oversized unknown negative command silence; do
-    python3 "$LAB_REPO/lab/guest/hostile_relay.py" 3242 3241 "$how" > "$LAB_SCRATCH/relay" &
+    python3 "$LAB_REPO/lab/guest/hostile_relay.py" 3242 3241 "$how" > "$LAB_SCRATCH/relay-$how" &
     relay=$!
-    wait_for grep -q ready "$LAB_SCRATCH/relay"
-    plug usbip://127.0.0.1:3242/1-1
+    wait_for grep -q ready "$LAB_SCRATCH/relay-$how"
+    attach_ours usbip://127.0.0.1:3242/1-1
     # What comes of it is the device's misfortune; nothing may hang, and the kernel may not notice.
     interface=$(interface_of "$LOCAL")
     modprobe usbtest

@@ -24,15 +24,6 @@ probe() { # NAME ARGS...
 	check_equal "$name: the probe succeeds" 0 $status
 }
 
-busid_of() { # VENDOR PRODUCT
-	local folder
-	for folder in /sys/bus/usb/devices/*-*; do
-		if [[ $(cat "$folder/idVendor" 2> /dev/null):$(cat "$folder/idProduct" 2> /dev/null) == "$1:$2" ]]; then
-			basename "$folder"
-		fi
-	done
-}
-
 modprobe xhci_pci
 modprobe usb-storage
 modprobe sd_mod
@@ -72,6 +63,7 @@ check "after SIGTERM usb-storage has the disk" wait_for is_bound_to "$STORAGE:1.
 check "... and no record is left" test ! -e "/run/periprox/claims/$STORAGE"
 
 # Killed: the next start gives the device back.
+rm "$LAB_SCRATCH/hold"
 "$PROBE" hold "$STORAGE" > "$LAB_SCRATCH/hold" 2>&1 &
 HOLD=$!
 wait_for grep -q holding "$LAB_SCRATCH/hold" || bail_out "the disk is held again"
@@ -121,6 +113,7 @@ check "an interface" grep -q "only whole devices" <("$PROBE" hold "$STORAGE:1.0"
 WATCH=$!
 wait_for grep -q "added $GADGET" "$LAB_SCRATCH/watch" || not_ok "devices that are there are reported"
 check "events come from the kernel" grep -q listening "$LAB_SCRATCH/watch"
+rm "$LAB_SCRATCH/hold"
 "$PROBE" hold "$GADGET" > "$LAB_SCRATCH/hold" 2>&1 &
 HOLD=$!
 wait_for grep -q holding "$LAB_SCRATCH/hold" || bail_out "the gadget is held" "$(cat "$LAB_SCRATCH/hold")"

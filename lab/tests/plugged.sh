@@ -13,34 +13,6 @@ ELSEWHERE=tcp://127.0.0.1:3241
 MOUNT=$LAB_SCRATCH/mnt
 mkdir -p "$MOUNT"
 
-# The bus id of a device with these ids that is really plugged in: not an imported one.
-busid_of() { # VENDOR PRODUCT
-    local folder
-    for folder in /sys/bus/usb/devices/*-*; do
-        [[ $(readlink -f "$folder") != */vhci_hcd* ]] || continue
-        if [[ $(cat "$folder/idVendor" 2> /dev/null):$(cat "$folder/idProduct" 2> /dev/null) == "$1:$2" ]]; then
-            basename "$folder"
-        fi
-    done
-}
-
-# The block device of a disk, such as sda, once it has its medium.
-block_of() { # BUSID
-    local folder
-    for folder in /sys/bus/usb/devices/"$1":*/host*/target*/*/block/*; do
-        if [[ -b /dev/$(basename "$folder") && $(cat "$folder/size") != 0 ]]; then
-            basename "$folder"
-        fi
-    done
-}
-has_block() { [[ -n $(block_of "$1") ]]; }
-
-# A node of a device below /dev, such as hidraw0 or input/event3.
-node_of() { # BUSID PATTERN
-    find -L "/sys/bus/usb/devices/$1/" -maxdepth 6 -name "$2" 2> /dev/null | head -n 1 | xargs -r basename
-}
-has_node() { [[ -n $(node_of "$1" "$2") ]]; }
-
 is_offered() { usbip list -r 127.0.0.1 2>&1 | grep -q "^ *$1: "; }
 is_not_offered() { ! is_offered "$1"; }
 server_said() { grep -q "$1" "$SERVER_LOG.err"; }
@@ -121,6 +93,12 @@ expect_clean_dmesg "the kernel log is clean after giving the disk back"
 start_gadget_zero
 check "the list says that the mounted disk is in use" \
     grep -q "^$STORAGE .*\[in use: $BLOCK is mounted on $MOUNT\]" <("$PERIPROX" list)
+"$PERIPROX" show "$STORAGE" > "$LAB_SCRATCH/shown" 2>&1
+check "it may be looked at all the same" grep -q 'iProduct .*QEMU USB HARDDRIVE' "$LAB_SCRATCH/shown"
+check "... with its driver" grep -q 'driver of interface 0 *usb-storage' "$LAB_SCRATCH/shown"
+check "... and the reason not to export it" grep -q 'may be exported *no *in use: ' "$LAB_SCRATCH/shown"
+check "... and stays with its driver" is_bound_to "$STORAGE:1.0" usb-storage
+check "... and mounted" ls "$MOUNT/large"
 serve_refused "$STORAGE"
 check_equal "a mounted disk is refused" 1 $STATUS
 check "... for that reason" grep -q "$BLOCK is mounted on $MOUNT" <<< "$SAID"

@@ -16,7 +16,7 @@ attach_serial() { # BUSID
     TTY=$(tty_of "$LOCAL")
     must stty -F "$TTY" 115200 raw -echo -crtscts clocal
 }
-has_bytes() { (($(stat -c %s "$1") >= $2)); } # FILE COUNT
+has_bytes() { (($(stat -c %s "$1" 2> /dev/null || echo 0) >= $2)); } # FILE COUNT
 
 modprobe cdc-acm
 modprobe usb-storage
@@ -44,6 +44,7 @@ wait_for has_bytes "$LAB_SCRATCH/received" 300000
 kill "$reader"
 check "what the host sends comes out of the pty, byte by byte" \
     cmp "$LAB_SCRATCH/sent" "$LAB_SCRATCH/received"
+rm "$LAB_SCRATCH/received"
 cat <&5 > "$LAB_SCRATCH/received" &
 reader=$!
 cat "$LAB_SCRATCH/sent" >&4
@@ -95,6 +96,7 @@ disk_of() { basename "$(echo /sys/bus/usb/devices/"$composite"/"$composite":1.3/
 has_disk() { [[ -b /dev/$(disk_of) ]]; }
 wait_for has_disk || bail_out "the disk appears"
 exec 5<> "$TTY"
+rm "$LAB_SCRATCH/received"
 cat <&5 > "$LAB_SCRATCH/received" &
 reader=$!
 head -c 2M /dev/urandom > "$LAB_SCRATCH/block"

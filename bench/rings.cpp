@@ -24,8 +24,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using wire::usbip::OpStatus;
 
-/// Awake while there is traffic, asleep while something else is measured.
-constexpr link::MemoryWaiting kAwake{};
+/// Awake while there is traffic, also where other work holds the peer up; asleep while something
+/// else is measured.
+constexpr link::MemoryWaiting kAwake{.spin = std::chrono::milliseconds(1)};
 
 /// Neither side runs while another way is measured: its heartbeat may stand still.
 constexpr session::RingLimits kPatient{.silence = std::chrono::hours(1)};
@@ -132,6 +133,15 @@ constexpr std::uint32_t kPlaces = 1024;
 
 struct alignas(128) Index {
   std::atomic<std::uint32_t> value{0};
+
+  /// Spins until the value is another one. Gives the processor away when that takes so long that
+  /// the other side cannot have one.
+  void await_change(std::uint32_t known) const {
+    constexpr int kLong = 100'000;
+    for (int looks = 0; value.load(std::memory_order_acquire) == known;) {
+      if (++looks > kLong) std::this_thread::yield();
+    }
+  }
 };
 struct Entry {
   std::array<std::uint64_t, 16> words{};
@@ -151,8 +161,7 @@ BareRing bare_ring(bool is_in, std::size_t size, std::size_t count, std::size_t 
   std::vector<std::byte> own(size);
   std::thread server([&] {
     for (std::uint32_t head = 0; head < count;) {
-      while (there->tail.value.load(std::memory_order_acquire) == head) {
-      }
+      there->tail.await_change(head);
       const Entry entry = there->entries[head % kPlaces];
       auto* const piece = arena.bytes.data() + entry.words[0];
       if (is_in) {
@@ -177,8 +186,7 @@ BareRing bare_ring(bool is_in, std::size_t size, std::size_t count, std::size_t 
   };
   while (sent < std::min(in_flight, count)) send();
   for (std::uint32_t done = 0; done < count;) {
-    while (back->tail.value.load(std::memory_order_acquire) == done) {
-    }
+    back->tail.await_change(done);
     if (in_flight == 1) {
       result.latencies.push_back(
           std::chrono::duration<double, std::micro>(Clock::now() - sent_at).count());

@@ -119,10 +119,9 @@ check_equal "400 reports of a fast mouse arrive complete and in order" \
 
 # --- Suspend and resume ---
 
-is_runtime() { [[ $(cat "/sys/bus/usb/devices/$LOCAL/power/runtime_status") == "$1" ]]; }
 echo 0 > "/sys/bus/usb/devices/$LOCAL/power/autosuspend_delay_ms"
 echo auto > "/sys/bus/usb/devices/$LOCAL/power/control"
-check "a mouse that nobody looks at is suspended" wait_for is_runtime suspended
+check "a mouse that nobody looks at is suspended" wait_for is_runtime "$LOCAL" suspended
 record "$NODE" "$LAB_SCRATCH/resumed"
 printf 'move 1 2\n' > "$LAB_SCRATCH/fast"
 recorded "$LAB_SCRATCH/resumed" 1

@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "periprox/emulated/audio.hpp"
+#include "periprox/emulated/camera.hpp"
 #include "periprox/emulated/composite.hpp"
 #include "periprox/emulated/emulated_device.hpp"
 #include "periprox/emulated/go_temp.hpp"
 #include "periprox/emulated/keyboard.hpp"
+#include "periprox/emulated/network.hpp"
 #include "periprox/emulated/pointer.hpp"
 #include "periprox/emulated/serial.hpp"
 #include "periprox/emulated/storage.hpp"
@@ -81,9 +83,9 @@ Identity read_identity(SettingsReader& settings, std::uint16_t idProduct, std::s
 }
 
 std::span<const DeviceType> catalog() {
-  static const std::array types{audio_type(),  composite_type(), go_temp_type(), keyboard_type(),
-                                mouse_type(),  serial_type(),    storage_type(), tablet_type(),
-                                vendor_type(), zero_type()};
+  static const std::array types{audio_type(),    camera_type(), composite_type(), go_temp_type(),
+                                keyboard_type(), mouse_type(),  network_type(),   serial_type(),
+                                storage_type(),  tablet_type(), vendor_type(),    zero_type()};
   return types;
 }
 

@@ -39,6 +39,15 @@ TEST_F(CompositeTest, NumbersInterfacesAndEndpointsOneAfterTheOther) {
   EXPECT_THAT(usb::check_configuration(configuration, usb::Speed::High), ::testing::IsEmpty());
 }
 
+TEST_F(CompositeTest, ContainsEveryFunctionThatThereIs) {
+  const auto device =
+      create("composite", {{"of", "audio,camera,network,keyboard,serial,storage"}}, timers).value();
+  const auto& configuration = *device->model().active_configuration();
+  EXPECT_EQ(configuration.interfaces.size(), 11U);
+  EXPECT_EQ(configuration.associations.size(), 4U);
+  EXPECT_THAT(usb::check_configuration(configuration, usb::Speed::High), ::testing::IsEmpty());
+}
+
 TEST_F(CompositeTest, RequestsFindTheFunctionTheyAreFor) {
   const auto device = create("composite", {{"of", "keyboard,storage"}}, timers).value();
   TestHost host(*device);
@@ -63,7 +72,7 @@ TEST_F(CompositeTest, HandsSettingsToItsFunctions) {
 
 TEST_F(CompositeTest, RefusesWhatIsNoFunction) {
   EXPECT_THAT(refusal({{"of", "keyboard,zero"}}),
-              HasSubstr("of=keyboard,zero is not a list of functions (audio, "));
+              HasSubstr("of=keyboard,zero is not a list of functions (audio, camera, "));
   EXPECT_THAT(refusal({{"of", "composite"}}), HasSubstr("is not a list of functions"));
   EXPECT_THAT(refusal({{"of", ""}}), HasSubstr("is not a list of 1 to 8 functions"));
 }

@@ -95,12 +95,20 @@ struct Periodic {
 [[nodiscard]] Endpoint iso_in(std::uint8_t number, Periodic periodic, IsoInHandler handler);
 [[nodiscard]] Endpoint iso_out(std::uint8_t number, Periodic periodic, IsoOutHandler handler);
 
+/// A string that a class-specific descriptor names: its index is put at a byte of the descriptor.
+struct DescriptorString {
+  std::size_t descriptor = 0;  ///< Place in the list of descriptors.
+  std::size_t offset = 0;
+  std::string text = {};
+};
+
 /// bAlternateSetting is the place in its interface.
 struct AlternateSetting {
   usb::ClassCode class_code = {};
   std::string name = {};  ///< iInterface
   /// Class-specific descriptors between the interface's and its first endpoint's.
   std::vector<usb::RawDescriptor> descriptors = {};
+  std::vector<DescriptorString> descriptor_strings = {};
   std::vector<Endpoint> endpoints = {};
 };
 

@@ -125,6 +125,10 @@ usb::AlternateSetting derive_setting(const AlternateSetting& setting, std::uint8
   descriptor.bInterfaceProtocol = setting.class_code.protocol;
   descriptor.iInterface = strings.index_of(setting.name);
   derived.extra = setting.descriptors;
+  for (const auto& string : setting.descriptor_strings) {
+    derived.extra.at(string.descriptor).at(string.offset) =
+        static_cast<std::byte>(strings.index_of(string.text));
+  }
   for (const auto& endpoint : setting.endpoints) {
     derived.endpoints.push_back(derive_endpoint(endpoint, speed));
   }

@@ -1,6 +1,7 @@
 // emulated:serial: the port, and what the settings join it to.
 #include <utility>
 
+#include "periprox/emulated/no_stream.hpp"
 #include "periprox/emulated/serial.hpp"
 
 namespace periprox::emulated {
@@ -12,18 +13,6 @@ constexpr auto kSettings = with_common_settings(
                         "tcp://HOST:PORT, listen:tcp://HOST:PORT, exec:COMMAND, a file; empty: "
                         "nowhere"});
 
-/// A cable that leads nowhere.
-class NoStream final : public ByteStream {
- public:
-  std::size_t read(MutableBytes /*room*/) override { return 0; }
-  std::size_t write(Bytes data) override { return data.size(); }
-  [[nodiscard]] bool read_ended() const override { return true; }
-  void when_readable(std::function<void()> /*callback*/) override {}
-  void when_writable(std::function<void()> /*callback*/) override {}
-  [[nodiscard]] bool is_connected() const override { return false; }
-  void on_connection(std::function<void()> /*callback*/) override {}
-};
-
 std::string break_text(std::uint16_t milliseconds) {
   if (milliseconds == 0) return "break ends";
   if (milliseconds == 0xffff) return "break begins";
@@ -32,9 +21,7 @@ std::string break_text(std::uint16_t milliseconds) {
 
 Result<FunctionMaker> make_serial(SettingsReader& settings, const Surroundings& surroundings) {
   if (settings.error()) return tl::make_unexpected(*settings.error());
-  const auto where = settings.text("to");
-  auto stream = where.empty() ? Result<std::unique_ptr<ByteStream>>(std::make_unique<NoStream>())
-                              : open_stream(surroundings, where);
+  auto stream = open_stream_or_none(surroundings, settings.text("to"));
   if (!stream) return forward_error(stream);
   auto port = std::make_shared<SerialPort>(std::move(*stream));
   port->on_line_coding = [surroundings](const LineCoding& coding) {

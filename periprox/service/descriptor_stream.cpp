@@ -130,6 +130,7 @@ struct DescriptorStream::Impl : std::enable_shared_from_this<Impl> {
   bool connected = false;
   bool ended = false;
   bool is_closed = false;
+  bool drops_what_fails = false;
   std::function<void()> changed;
   std::function<void()> lost;
 };
@@ -153,6 +154,7 @@ void DescriptorStream::connect(UniqueFd fd) {
 void DescriptorStream::connect_lent(int input, int output) { impl_->use(input, output, true); }
 
 void DescriptorStream::on_lost(std::function<void()> lost) { impl_->lost = std::move(lost); }
+void DescriptorStream::drop_what_fails() { impl_->drops_what_fails = true; }
 void DescriptorStream::keep(std::shared_ptr<void> kept) { kept_ = std::move(kept); }
 
 std::size_t DescriptorStream::read(MutableBytes room) {
@@ -176,7 +178,7 @@ std::size_t DescriptorStream::write(Bytes data) {
   const auto count = ::write(end.fd, data.data(), data.size());
   if (count >= 0) return static_cast<std::size_t>(count);
   if (errno == EAGAIN || errno == EINTR) return 0;
-  impl_->over();
+  if (!impl_->drops_what_fails) impl_->over();
   return data.size();
 }
 

@@ -32,6 +32,9 @@ class DescriptorStream final : public ByteStream {
   /// A stream that is connected again after its end is never over: `lost` is called when the other
   /// end went away.
   void on_lost(std::function<void()> lost);
+  /// What cannot be written is dropped and ends nothing, as on a cable: network devices refuse to
+  /// take packets while they are down.
+  void drop_what_fails();
   /// Keeps something for as long as the stream lives: a listener, a child, a link to remove.
   void keep(std::shared_ptr<void> kept);
 

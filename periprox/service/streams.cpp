@@ -18,6 +18,7 @@
 #include "periprox/link/loop.hpp"
 #include "periprox/link/socket.hpp"
 #include "periprox/service/descriptor_stream.hpp"
+#include "periprox/service/packet_streams.hpp"
 
 extern char** environ;
 
@@ -195,7 +196,8 @@ Opened open_path(link::Loop& loop, const std::string& path) {
   if (::stat(path.c_str(), &status) != 0) {
     return tl::make_unexpected(errno_error(
         errno, cannot_open(path),
-        "a stream is -, pty, tcp://HOST:PORT, unix:///PATH, listen:..., exec:COMMAND or a file"));
+        "a stream is -, pty, tcp://HOST:PORT, unix:///PATH, listen:..., exec:COMMAND, tap:NAME, "
+        "dgram:PATH,PEER or a file"));
   }
   // A FIFO opened for writing, too, does not end when one of those who write to it does.
   const bool both = S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode);
@@ -221,6 +223,8 @@ Result<std::unique_ptr<ByteStream>> open_stream(link::Loop& loop, std::string_vi
     return open_command(loop, words, std::string(*command));
   }
   if (const auto address = after(words, "listen")) return open_listener(loop, *address, note);
+  if (const auto name = after(words, "tap")) return open_tap(loop, words, *name);
+  if (const auto paths = after(words, "dgram")) return open_datagrams(loop, words, *paths);
   if (words.starts_with("tcp:") || words.starts_with("unix:")) return open_connection(loop, words);
   return open_path(loop, std::string(words));
 }

@@ -6,6 +6,10 @@
 //     listen:tcp://HOST:PORT, listen:unix:///PATH   waits to be connected to, by one at a time
 //     exec:COMMAND               a command's standard input and output
 //     /path                      a file, a FIFO or a character device
+//     tap:NAME                   a TAP device, made when it is not there
+//     dgram:PATH,PEER            Unix datagram sockets: ours, and the one that it talks to
+//
+// The last two keep packets apart: one in each read() and write().
 #pragma once
 
 #include <functional>

@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -151,6 +154,44 @@ TEST_F(StreamsTest, SaysWhatAStreamMayBe) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind, Error::Kind::NotFound);
   EXPECT_THAT(opened.error().hint, ::testing::HasSubstr("listen:..., exec:COMMAND or a file"));
+}
+
+TEST_F(StreamsTest, DatagramsStayApartAndFindTheirPeerLater) {
+  const auto own = (folder / "own").string();
+  const auto peer = (folder / "peer").string();
+  open("dgram:" + own + "," + peer);
+  EXPECT_FALSE(stream->is_connected());
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto address_of = [](const std::string& path) {
+    sockaddr_un address{.sun_family = AF_UNIX};
+    std::ranges::copy(path, address.sun_path);
+    return address;
+  };
+  const auto peer_address = address_of(peer);
+  const auto own_address = address_of(own);
+  ASSERT_EQ(
+      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&peer_address), sizeof(peer_address)),
+      0);
+  loop.run_until([&] { return stream->is_connected(); });
+  ASSERT_EQ(
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&own_address), sizeof(own_address)),
+      0);
+  write("first");
+  write("second");
+  std::array<char, 100> room{};
+  EXPECT_EQ(::recv(socket.get(), room.data(), room.size(), 0), 5);
+  EXPECT_EQ(::recv(socket.get(), room.data(), room.size(), 0), 6);
+  ASSERT_EQ(::send(socket.get(), "one", 3, 0), 3);
+  ASSERT_EQ(::send(socket.get(), "more", 4, 0), 4);
+  std::array<std::byte, 100> packet{};
+  EXPECT_EQ(stream->read(packet), 3U);
+  EXPECT_EQ(stream->read(packet), 4U);
+}
+
+TEST_F(StreamsTest, RefusesDatagramSocketsWithoutAPeer) {
+  const auto opened = open_stream(loop, "dgram:/tmp/own", {});
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().text(), ::testing::HasSubstr("it is not PATH,PEER"));
 }
 
 }  // namespace

@@ -21,9 +21,11 @@ constexpr std::array<Form, 3> kForms{{{"ring://", RingAddress::Kind::Socket},
                                       {"ring+file://", RingAddress::Kind::File},
                                       {"ring+pci://", RingAddress::Kind::Pci}}};
 
-constexpr std::array<emulated::SettingInfo, 5> kSettings{
+constexpr std::array<emulated::SettingInfo, 7> kSettings{
     {{"spin_us", "50", "microseconds to look on at the memory before sleeping"},
      {"cpu", "", "the processor to run on"},
+     {"heartbeat_ms", "500", "milliseconds between two signs of life"},
+     {"silence_s", "5", "seconds that the other side may give none"},
      {"arena_mib", "32", "MiB for the data of URBs, when exporting"},
      {"uncached", "0", "1 maps a BAR uncached instead of write-combining"},
      {"busid", "", "the device"}}};
@@ -59,6 +61,11 @@ Result<Parts> take_apart(std::string_view text) {
   emulated::SettingsReader reader("ring", *settings, kSettings);
   parts.address.spin = std::chrono::microseconds(reader.integer("spin_us", 0, 1'000'000));
   if (reader.is_given("cpu")) parts.address.cpu = static_cast<int>(reader.integer("cpu", 0, 1023));
+  // Shorter than any silence that can be asked for.
+  if (reader.is_given("heartbeat_ms"))
+    parts.address.heartbeat = std::chrono::milliseconds(reader.integer("heartbeat_ms", 10, 500));
+  if (reader.is_given("silence_s"))
+    parts.address.silence = std::chrono::seconds(reader.integer("silence_s", 2, 86'400));
   parts.address.arena = static_cast<std::uint64_t>(reader.integer("arena_mib", 1, 2048)) << 20;
   parts.address.is_uncached = reader.integer("uncached", 0, 1) == 1;
   parts.busid = reader.text("busid");
@@ -100,6 +107,12 @@ std::string RingAddress::text() const {
     if (form.kind == kind) return std::string(form.prefix) + place;
   }
   return place;
+}
+
+session::RingLimits RingAddress::limits(session::RingLimits given) const {
+  given.heartbeat = heartbeat.value_or(given.heartbeat);
+  given.silence = silence.value_or(given.silence);
+  return given;
 }
 
 bool is_ring(std::string_view text) {

@@ -10,6 +10,7 @@
 #include "periprox/base/clock.hpp"
 #include "periprox/base/result.hpp"
 #include "periprox/physical/locator.hpp"
+#include "periprox/session/ring_limits.hpp"
 #include "periprox/wire/ring.hpp"
 
 namespace periprox::service {
@@ -28,6 +29,10 @@ struct RingAddress {
   Duration spin = std::chrono::microseconds(50);
   /// cpu=: the processor to run on.
   std::optional<int> cpu;
+  /// heartbeat_ms=: how often this side shows that it lives.
+  std::optional<Duration> heartbeat;
+  /// silence_s=: how long the other side's heartbeat may stand still.
+  std::optional<Duration> silence;
   /// arena_mib=: what an exporter makes for data.
   std::uint64_t arena = wire::ring::kDefaultArena;
   /// uncached=1: maps a BAR uncached instead of write-combining.
@@ -35,6 +40,8 @@ struct RingAddress {
 
   /// Without the settings.
   [[nodiscard]] std::string text() const;
+  /// Those given, with what the settings say in their place.
+  [[nodiscard]] session::RingLimits limits(session::RingLimits given = {}) const;
   friend bool operator==(const RingAddress&, const RingAddress&) = default;
 };
 

@@ -34,6 +34,21 @@ TEST(RingAddress, ReadsSettings) {
   EXPECT_EQ(address.arena, 64U << 20);
 }
 
+TEST(RingAddress, SaysHowLongToWaitForASignOfLife) {
+  const auto limits =
+      parse_ring_address("ring:///run/p.ring?heartbeat_ms=50&silence_s=600").value().limits();
+  EXPECT_EQ(limits.heartbeat, std::chrono::milliseconds(50));
+  EXPECT_EQ(limits.silence, std::chrono::minutes(10));
+}
+
+TEST(RingAddress, LeavesLimitsThatItDoesNotName) {
+  const session::RingLimits given{.heartbeat = std::chrono::milliseconds(7),
+                                  .silence = std::chrono::seconds(77)};
+  const auto limits = parse_ring_address("ring:///run/p.ring").value().limits(given);
+  EXPECT_EQ(limits.heartbeat, given.heartbeat);
+  EXPECT_EQ(limits.silence, given.silence);
+}
+
 TEST(RingAddress, RefusesWhatIsNone) {
   EXPECT_EQ(error_kind("ring://"), Error::Kind::Usage);
   EXPECT_EQ(error_kind("ring://relative"), Error::Kind::Usage);
@@ -47,6 +62,8 @@ TEST(RingAddress, RefusesWhatIsNone) {
 TEST(RingAddress, RefusesSettingsThatMakeNoSense) {
   EXPECT_EQ(error_kind("ring:///p?spin_us=-1"), Error::Kind::Usage);
   EXPECT_EQ(error_kind("ring:///p?arena_mib=0"), Error::Kind::Usage);
+  EXPECT_EQ(error_kind("ring:///p?heartbeat_ms=0"), Error::Kind::Usage);
+  EXPECT_EQ(error_kind("ring:///p?silence_s=1"), Error::Kind::Usage);
   EXPECT_EQ(error_kind("ring:///p?speed=9"), Error::Kind::Usage);
   EXPECT_EQ(error_kind("ring:///p?busid=1-1"), Error::Kind::Usage);
 }

@@ -92,7 +92,7 @@ Result<void> RingExporter::start(
   if (!session.lasting) ++connections_;
   auto protocol = std::make_unique<session::RingServer>(
       ring_memory(memory), *layout, exports_, session.peer, loop_.now(), session.lasting != nullptr,
-      options_.session);
+      address.limits(options_.session));
   session.protocol = protocol.get();
   session.pump = std::make_unique<link::MemoryPump>(
       loop_, spinner_, std::move(channel), std::move(protocol),

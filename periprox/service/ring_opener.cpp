@@ -131,7 +131,7 @@ struct RingOpener::Shared : std::enable_shared_from_this<RingOpener::Shared> {
     auto connection = std::make_shared<Connection>();
     connection->spinner = spinner;
     auto client = std::make_unique<session::RingClient>(ring_memory(memory), std::random_device{}(),
-                                                        loop.now());
+                                                        loop.now(), address.limits());
     connection->client = client.get();
     connection->pump = std::make_unique<link::MemoryPump>(
         loop, *spinner, std::move(channel), std::move(client),

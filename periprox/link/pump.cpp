@@ -105,8 +105,11 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
                   [self = shared_from_this()](std::error_code error) {
                     self->reading = false;
                     if (error || self->dead) return;
-                    if (!self->closing) self->read();
-                    self->service();
+                    // What this gives other pumps to write leaves in the same turn of the loop.
+                    self->loop.batch([&self] {
+                      if (!self->closing) self->read();
+                      self->service();
+                    });
                   });
   }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "periprox/physical/sysfs.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/wire/usbip.hpp"
 
@@ -73,6 +74,13 @@ Result<Locator> parse_recorded(std::string_view whole) {
 }
 
 /// The device's own part of a remote locator: a bus id, or ids, percent-encoded.
+/// What other servers call devices, where Linux' own bus ids do not fit: usbip-vudc.0 is a gadget.
+bool is_server_name(std::string_view text) {
+  constexpr std::string_view kVudc = "usbip-vudc.";
+  return text.size() < wire::usbip::kBusIdSize && text.starts_with(kVudc) &&
+         physical::parse_number(text.substr(kVudc.size())).has_value();
+}
+
 Result<physical::Locator> parse_remote_device(std::string_view whole, std::string_view text) {
   if (text.empty()) {
     return no_locator(whole, "it names a server but no device on it",
@@ -80,6 +88,7 @@ Result<physical::Locator> parse_remote_device(std::string_view whole, std::strin
   }
   auto decoded = percent_decode(text);
   if (!decoded) return forward_error(decoded);
+  if (is_server_name(*decoded)) return physical::Locator{.busid = *decoded};
   auto device = physical::parse_locator(*decoded);
   if (!device) {
     auto error = std::move(device).error();

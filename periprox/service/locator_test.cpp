@@ -56,6 +56,13 @@ TEST(Locator, ReadsIdsAtAServer) {
             Locator(RemoteLocator{kHost, {{}, 0x08f7, 2, "A/1"}}));
 }
 
+TEST(Locator, ReadsGadgetsAtAServer) {
+  const physical::Locator gadget{.busid = "usbip-vudc.0"};
+  EXPECT_EQ(good("usbip://host/usbip-vudc.0"), Locator(RemoteLocator{kHost, gadget}));
+  EXPECT_EQ(bad("usbip://host/usbip-vudc.x").kind, Kind::Usage);
+  EXPECT_EQ(bad("usbip-vudc.0").kind, Kind::Usage);
+}
+
 TEST(Locator, ReadsUnixSocketsWhoseLastComponentIsTheDevice) {
   const link::Address socket{.kind = link::Address::Kind::Unix, .path = "/run/p.sock"};
   EXPECT_EQ(good("usbip+unix:///run/p.sock/1-1.2"), Locator(RemoteLocator{socket, kPort}));

@@ -1,9 +1,10 @@
 # `periprox check` against our server, with an emulated device and with a real one through usbfs: it must
 # pass every case that applies.
 #
-# `lab/lab run lab/tests/check.sh stock` examines stock usbip-host after that. What it fails is printed and
-# not judged; it takes minutes, because it answers some cases never. Cases that make the stock kernel warn
-# or oops are not run against it, each for its stated reason. docs/conformance.md has the table.
+# `lab/lab run lab/tests/check.sh stock` examines stock usbip-host after that, and with `vudc` instead of
+# stock usbip-vudc alone. What they fail is printed and not judged; it takes minutes, because they answer
+# some cases never. Cases that make the stock kernel warn or oops are not run against it, each for its
+# stated reason. docs/conformance.md has the table.
 #
 # lab-timeout: 900
 # lab-allow: usbip-host .*(recv invalid request|unknown pdu|invalid epnum|invalid num packets) # what the cases provoke
@@ -32,6 +33,39 @@ passes() { # COLUMN
     grep -c '|pass|' "$RESULTS/$1"
 }
 
+# A gadget zero of the kernel with both its configurations, so that there are endpoints that wait.
+make_gadget() { # UDC
+    local zero=/sys/kernel/config/usb_gadget/zero
+    modprobe libcomposite
+    mkdir -p $zero/strings/0x409 $zero/configs/c.3 $zero/configs/c.2 $zero/functions/SourceSink.0 \
+        $zero/functions/Loopback.0
+    echo 0x0525 > $zero/idVendor
+    echo 0xa4a0 > $zero/idProduct
+    ln -s $zero/functions/SourceSink.0 $zero/configs/c.3/
+    ln -s $zero/functions/Loopback.0 $zero/configs/c.2/
+    echo "$1" > $zero/UDC
+}
+
+too_large=(                       # The kernel asks for this much memory at once, and warns.
+    --skip bulk.in_16m
+    --skip bulk.out_16m
+    --skip header.negative_in
+    --skip header.negative_out
+    --skip header.huge_in
+    --skip header.huge_out
+)
+
+# Stock usbip-vudc, which is a gadget and its server in one.
+if [[ ${1-} == vudc ]]; then
+    modprobe usbip-vudc num=1 || bail_out "usbip-vudc loads"
+    make_gadget usbip-vudc.0
+    usbipd -4 -e > /dev/null 2>&1 &
+    wait_for usbip list -r 127.0.0.1 || bail_out "stock usbipd answers"
+    examine usbip-vudc usbip://127.0.0.1/usbip-vudc.0 "${too_large[@]}"
+    expect_clean_dmesg "the kernel log is clean after usbip-vudc"
+    finish
+fi
+
 # Ours, emulated: no case may fail, and none may be left out.
 start_server tcp://127.0.0.1:3240 emulated:zero
 examine emulated usbip://127.0.0.1/1-1
@@ -40,17 +74,8 @@ check_equal "... and every case applies" "" "$(grep '|not applicable|' "$RESULTS
 stop_server TERM
 expect_clean_dmesg "the kernel log is clean after our server, emulated"
 
-# A gadget zero of the kernel with both its configurations, so that there are endpoints that wait.
 modprobe dummy_hcd
-modprobe libcomposite
-zero=/sys/kernel/config/usb_gadget/zero
-mkdir -p $zero/strings/0x409 $zero/configs/c.3 $zero/configs/c.2 $zero/functions/SourceSink.0 \
-    $zero/functions/Loopback.0
-echo 0x0525 > $zero/idVendor
-echo 0xa4a0 > $zero/idProduct
-ln -s $zero/functions/SourceSink.0 $zero/configs/c.3/
-ln -s $zero/functions/Loopback.0 $zero/configs/c.2/
-echo dummy_udc.0 > $zero/UDC
+make_gadget dummy_udc.0
 wait_for gadget_is_there || bail_out "the gadget is enumerated"
 
 start_server tcp://127.0.0.1:3240 "$GADGET"
@@ -73,14 +98,8 @@ stock_skips=(
     --skip unlink.race_on_control # the same
     --skip flow.1000_requests     # stub_rx_loop oopses under queued control requests
     --skip control.wrong_direction # usb_submit_urb() warns: BOGUS control dir
-    --skip bulk.in_16m             # stub_rx_loop asks for 16 MiB at once: the kernel warns, the device is lost
-    --skip bulk.out_16m            # the same
-    --skip header.negative_in     # the kernel warns of an impossible allocation
-    --skip header.negative_out    # the same
-    --skip header.huge_in         # the same
-    --skip header.huge_out        # the same
 )
-examine usbip-host "usbip://127.0.0.1/$GADGET" "${stock_skips[@]}"
+examine usbip-host "usbip://127.0.0.1/$GADGET" "${stock_skips[@]}" "${too_large[@]}"
 kill $USBIPD
 usbip unbind -b "$GADGET" > /dev/null 2>&1
 expect_clean_dmesg "the kernel log is clean after usbip-host"

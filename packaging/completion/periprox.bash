@@ -59,7 +59,7 @@ _periprox() {
 			;;
 		ports) words='--all --json --help' ;;
 		export) words="--help $stages" ;;
-		check) words='--yes --match --skip --timeout --list --json --help usbip:// usbip+unix:///' ;;
+		check) words='--client --listen --yes --match --skip --timeout --list --json --help usbip:// usbip+unix:///' ;;
 		capture)
 			words='--snaplen --list --json --help'
 			# What servers on this machine export, then a file.

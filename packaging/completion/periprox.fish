@@ -21,7 +21,7 @@ complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a attach -d 'P
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a detach -d 'Takes devices out of it'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a ports -d 'Lists virtual ports'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a export -d 'Exports over standard input'
-complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Examines a server'
+complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Examines a server or a client'
 complete -c periprox -n "not __fish_seen_subcommand_from $verbs" -a capture -d 'Captures a served device'
 
 complete -c periprox -n '__fish_seen_subcommand_from serve' -l listen -x -a 'tcp:// unix:/// vsock:// ring:///' -d 'Where to listen'
@@ -41,6 +41,8 @@ complete -c periprox -n "__fish_seen_subcommand_from $verbs" -l json -d 'Prints 
 complete -c periprox -n '__fish_seen_subcommand_from capture' -F -a "(periprox capture --list 2>/dev/null | string match -r '^\d+-[\d.]+')" -d Device
 complete -c periprox -n '__fish_seen_subcommand_from capture' -l list -d 'Lists what can be captured'
 complete -c periprox -n '__fish_seen_subcommand_from check' -a 'usbip:// usbip+unix:///' -d Device
+complete -c periprox -n '__fish_seen_subcommand_from check' -l client -d 'Examines clients, not a server'
+complete -c periprox -n '__fish_seen_subcommand_from check' -l listen -x -d 'Where clients come to'
 complete -c periprox -n '__fish_seen_subcommand_from check' -l yes -d 'Also what changes the device'
 complete -c periprox -n '__fish_seen_subcommand_from check' -s k -l match -x -d 'Only cases with this in their names'
 complete -c periprox -n '__fish_seen_subcommand_from check' -l skip -x -d 'Leaves out a case'

@@ -40,7 +40,7 @@ _periprox() {
   _arguments -C \
     '(- *)'{-h,--help}'[prints help]' \
     '(- *)--version[prints the version]' \
-    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input" check\:"examines a server" capture\:"captures a served device"))' \
+    '1:verb:((serve\:"exports devices" list\:"lists devices" show\:"shows descriptors" transfer\:"moves data" inspect\:"shows captures" attach\:"plugs devices into this kernel" detach\:"takes devices out of it" ports\:"lists virtual ports" export\:"exports over standard input" check\:"examines a server or a client" capture\:"captures a served device"))' \
     '*::argument:->argument'
   [[ $state == argument ]] || return
   case $words[1] in
@@ -71,6 +71,8 @@ _periprox() {
     transfer) _periprox_transfer ;;
     check)
       _arguments \
+        '--client[examines clients, not a server]' \
+        '--listen[where clients come to]:address:(tcp\:// unix\:///)' \
         '--yes[also the cases that change the device]' \
         '*'{-k,--match}'[only the cases whose names contain this]:text:' \
         '*--skip[leaves out a case]:name:' \

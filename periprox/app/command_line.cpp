@@ -344,6 +344,8 @@ Result<Options> options_of(const Grammar& grammar) {
   }
   if (grammar.check->parsed()) {
     auto options = words.check;
+    // Linux gives up a request after 5 s and a device after several.
+    if (options.client) options.timeout = std::chrono::seconds(60);
     const auto timeout = timeout_of(words, options.timeout);
     if (!timeout) return tl::make_unexpected(timeout.error());
     options.timeout = *timeout;

@@ -130,7 +130,9 @@ struct ExportOptions {
 };
 
 struct CheckOptions {
-  std::string device;  ///< usbip://HOST/BUSID and its like.
+  std::string device;   ///< usbip://HOST/BUSID and its like; not for clients.
+  bool client = false;  ///< Examines clients.
+  std::string listen = "tcp://127.0.0.1:3240";  ///< Where clients come to.
   std::vector<std::string> match;
   std::vector<std::string> skip;
   Duration timeout = std::chrono::seconds(5);

@@ -921,7 +921,46 @@ class Checking(Case):
             case = json.loads(line)
             self.assertIn(f"| `{case['case']}`{' *' if case['needs_yes'] else ''} | {case['what']} |", text)
 
+        for line in self.assert_done(run("check", "--client", "--list", "--json")).splitlines():
+            case = json.loads(line)
+            self.assertIn(f"| `{case['case']}` | {case['what']} |", text)
+
+    def test_our_own_client_passes_every_case(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        # It gives a silent server 15 s, twice.
+        command = [PROGRAM, "check", "--client", "--listen", f"tcp://127.0.0.1:{port}", "--json",
+                   "--skip", "client.unlink", "--skip", "client.unlink_too_late"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as checker:
+            attempts = 0
+            while checker.poll() is None and attempts < 200:
+                run("show", f"usbip://127.0.0.1:{port}/1-1")
+                attempts += 1
+            out = checker.stdout.read()
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([line for line in lines if line.get("verdict") == "fail"], [])
+        self.assertGreater(lines[-1]["passed"], 20)
+
+    def test_a_client_that_stays_though_refused_fails(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        command = [PROGRAM, "check", "--client", "--listen", f"tcp://127.0.0.1:{port}", "-k", "client.refused",
+                   "--timeout", "0.2"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as checker:
+            self.assertIn(b"attach 1-1 from", checker.stdout.readline())
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(bytes.fromhex("0111800300000000") + b"1-1".ljust(32, b"\0"))
+                out, error = checker.communicate(timeout=PATIENCE)
+        self.assertIn(b"FAIL  client.refused", out)
+        self.assertIn(b"the client does not conform", error)
+        self.assertEqual(checker.returncode, 1)
+
     def test_wrong_usage(self):
+        self.assert_fails(run("check", "--client", "usbip://127.0.0.1/1-1"), 2, "there is no DEVICE")
+        self.assert_fails(run("check", "--client", "--listen", "vsock://any:1"), 2, "TCP and Unix sockets only")
+        deserted = run("check", "--client", "--listen", "tcp://127.0.0.1:0", "--timeout", "0.1")
+        self.assertEqual(deserted.returncode, 1)
+        self.assertIn("no client came", deserted.stderr.decode())
         self.assert_fails(run("check"), 2, "DEVICE is missing")
         self.assert_fails(run("check", "emulated:zero"), 2, "it is at no server")
         self.assert_fails(run("check", "usbip://127.0.0.1/0x0525.0xa4a0"), 2, "bus id")

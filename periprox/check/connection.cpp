@@ -48,6 +48,26 @@ Result<UniqueFd> connect_socket(int family, const sockaddr* address, socklen_t s
   return fd;
 }
 
+sockaddr_un unix_address(const link::Address& address) {
+  sockaddr_un place{};
+  place.sun_family = AF_UNIX;
+  address.path.copy(&place.sun_path[0], sizeof(place.sun_path) - 1);
+  return place;
+}
+
+using Addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+/// At least one.
+Result<Addresses> resolve(const link::Address& address, const std::string& what) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error =
+      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) return fail(Error::Kind::NotFound, what, ::gai_strerror(error));
+  return Addresses(found, &::freeaddrinfo);
+}
+
 }  // namespace
 
 TimePoint now() { return std::chrono::steady_clock::now(); }
@@ -56,27 +76,41 @@ Result<UniqueFd> connect_to(const link::Address& address, Duration patience) {
   const auto what = "cannot connect to " + address.text();
   const auto until = now() + patience;
   if (address.kind == link::Address::Kind::Unix) {
-    sockaddr_un place{};
-    place.sun_family = AF_UNIX;
-    address.path.copy(&place.sun_path[0], sizeof(place.sun_path) - 1);
+    const auto place = unix_address(address);
     return connect_socket(AF_UNIX, reinterpret_cast<const sockaddr*>(&place), sizeof(place), what,
                           until);
   }
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int error =
-      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-  if (error != 0) return fail(Error::Kind::NotFound, what, ::gai_strerror(error));
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+  auto found = resolve(address, what);
+  if (!found) return forward_error(found);
   Result<UniqueFd> last = fail(Error::Kind::NotFound, what, "the name has no address");
-  for (const auto* each = found; each != nullptr; each = each->ai_next) {
+  for (const auto* each = found->get(); each != nullptr; each = each->ai_next) {
     last = connect_socket(each->ai_family, each->ai_addr, each->ai_addrlen, what, until);
     if (!last) continue;
     link::tune_socket(last->get());
     return last;
   }
   return last;
+}
+
+Result<UniqueFd> listen_at(const link::Address& address) {
+  const auto what = "cannot listen on " + address.text();
+  const auto listen_on = [&](const sockaddr* place, socklen_t size) -> Result<UniqueFd> {
+    UniqueFd fd(::socket(place->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int yes = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (!fd || ::bind(fd.get(), place, size) != 0 || ::listen(fd.get(), SOMAXCONN) != 0) {
+      return tl::make_unexpected(
+          errno_error(errno, what, "stop the other program there, or give another --listen"));
+    }
+    return fd;
+  };
+  if (address.kind == link::Address::Kind::Unix) {
+    const auto place = unix_address(address);
+    return listen_on(reinterpret_cast<const sockaddr*>(&place), sizeof(place));
+  }
+  auto found = resolve(address, what);
+  if (!found) return forward_error(found);
+  return listen_on((*found)->ai_addr, (*found)->ai_addrlen);
 }
 
 Connection::Connection(UniqueFd socket, Patience patience)
@@ -174,9 +208,11 @@ Connection::Next Connection::next(Duration how_long) {
   return Next::Byte;
 }
 
+void Connection::end_sending() { ::shutdown(socket_.get(), SHUT_WR); }
+
 void Connection::close() {
   // A close with unread bytes would be a reset: end the sending first, then take what is there.
-  ::shutdown(socket_.get(), SHUT_WR);
+  end_sending();
   while (!ended_ && wait(POLLIN, until(std::chrono::milliseconds(20))) != 0) fill();
   socket_.reset();
 }

@@ -26,6 +26,9 @@ struct Patience {
 /// Opens a connection; fails when nobody answers within `patience`.
 [[nodiscard]] Result<UniqueFd> connect_to(const link::Address& address, Duration patience);
 
+/// Listens for connections, TCP or Unix.
+[[nodiscard]] Result<UniqueFd> listen_at(const link::Address& address);
+
 /// A connection that was made or accepted. What goes wrong with it ends the case (failed()).
 class Connection final {
  public:
@@ -55,6 +58,8 @@ class Connection final {
   [[nodiscard]] Next next() { return next(patience_.each); }
   [[nodiscard]] const Patience& patience() const { return patience_; }
 
+  /// Sends no more (FIN), and can still receive.
+  void end_sending();
   /// Ends the connection politely (FIN), also when not all was read.
   void close();
   /// Ends it with a reset (RST); a Unix socket just closes.

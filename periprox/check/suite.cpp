@@ -27,6 +27,10 @@ void restore(Probe& probe, std::uint8_t configuration) {
 
 }  // namespace
 
+void Counts::add(Verdict verdict) {
+  ++(verdict == Verdict::Pass ? passed : verdict == Verdict::Fail ? failed : not_applicable);
+}
+
 std::vector<const Case*> chosen(const std::vector<Case>& cases, const RunOptions& options) {
   std::vector<const Case*> chosen;
   for (const auto& each : cases) {
@@ -54,9 +58,7 @@ Counts run_suite(const std::vector<Case>& cases, const Target& target, const Run
     watcher.begins(*each);
     const auto outcome = outcome_of(*each, probe, options);
     watcher.ended(*each, outcome);
-    ++(outcome.verdict == Verdict::Pass   ? counts.passed
-       : outcome.verdict == Verdict::Fail ? counts.failed
-                                          : counts.not_applicable);
+    counts.add(outcome.verdict);
   }
   if (configuration) restore(probe, *configuration);
   return counts;

@@ -25,6 +25,8 @@ struct Counts {
   std::size_t passed = 0;
   std::size_t failed = 0;
   std::size_t not_applicable = 0;
+
+  void add(Verdict verdict);
 };
 
 /// Told before and after each case.

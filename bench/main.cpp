@@ -1,14 +1,18 @@
 // What "fast" means here: each row stands beside something simpler, measured in the same run, in
 // turn.
 //
-// usage: periprox_bench [--json] [--quick] [FILTER]
+// usage: periprox_bench [--json] [--quick] [--iso-seconds N] [FILTER]
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
 
 #include "bench/bare.hpp"
+#include "bench/emulated_rows.hpp"
 #include "bench/report.hpp"
 #include "bench/ring_rows.hpp"
 #include "bench/sockets.hpp"
@@ -142,14 +146,17 @@ void captures(Bench& bench) {
 
 int main(int argc, char** argv) {
   Options options;
+  std::chrono::seconds iso_time(10);
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
       options.json = true;
     } else if (std::strcmp(argv[i], "--quick") == 0) {
       options.rounds = 3;
       options.scale = 0.2;
+    } else if (std::strcmp(argv[i], "--iso-seconds") == 0 && i + 1 < argc) {
+      iso_time = std::chrono::seconds(std::max(std::atoi(argv[++i]), 1));
     } else if (argv[i][0] == '-') {
-      fmt::print(stderr, "usage: periprox_bench [--json] [--quick] [FILTER]\n");
+      fmt::print(stderr, "usage: periprox_bench [--json] [--quick] [--iso-seconds N] [FILTER]\n");
       return 2;
     } else {
       options.filter = argv[i];
@@ -166,6 +173,8 @@ int main(int argc, char** argv) {
   ring_idle(bench);
   many_sessions(bench);
   captures(bench);
+  storage_rows(bench);
+  isochronous_rows(bench, iso_time);
   bench.bound(
       "memory of one idle session", "bytes", [] { return idle_session_bytes(1000); }, 64 * 1024);
   return bench.finish();

@@ -1,9 +1,15 @@
 # Real drivers, fooled by a recording: a thermometer, a keyboard, a serial port and a disk are used through
 # stock vhci_hcd and captured, then used again with nothing behind them but the capture. What
 # programs see is the same. tshark finds nothing malformed in the capture, which has isochronous
-# transfers too.
+# transfers too. The same with a keyboard, a serial port and a disk that QEMU plugs in.
+#
+# QEMU's monitor presses the keys: it is joined to a serial port of the guest, and so is the far end of
+# the USB serial port. Each is a socket that QEMU itself connects to.
 #
 # lab-timeout: 900
+# lab-qemu: -device qemu-xhci,id=xhci -drive if=none,id=disk,format=raw,file.driver=null-co,file.size=8M,file.read-zeroes=on,snapshot=on -device usb-storage,bus=xhci.0,drive=disk,port=1 -device usb-kbd,bus=xhci.0,port=2
+# lab-qemu: -chardev socket,id=monitor,path=$LAB_RUN/monitor,server=on,wait=off -mon chardev=monitor,mode=readline -chardev socket,id=keys,path=$LAB_RUN/monitor -device pci-serial,chardev=keys
+# lab-qemu: -chardev socket,id=port,path=$LAB_RUN/port,server=on,wait=off -device usb-serial,bus=xhci.0,port=3,chardev=port -chardev socket,id=far,path=$LAB_RUN/port -device pci-serial,chardev=far
 . "$LAB_REPO/lab/guest/lib.sh"
 
 modprobe ldusb
@@ -39,6 +45,7 @@ recorder_has() { readlink "/proc/$RECORDER/fd/"* | grep -q -x "$1"; }
 # Presses and releases of keys (EV_KEY), without the kernel's own repetitions.
 keys() { od -An -v -w24 -t u2 "$LAB_SCRATCH/events" | awk '$9 == 1 && $11 != 2 { print $10, $11 }'; }
 has_keys() { (($(keys | wc -l) >= 8)); }
+type_text() { printf 'Hi!' > "$LAB_SCRATCH/text"; }
 use_keyboard() { # BUSID [TYPE]
     attach "$1"
     wait_for has_event_node || bail_out "an input device appears" "$(dmesg | tail -n 5)"
@@ -48,7 +55,7 @@ use_keyboard() { # BUSID [TYPE]
     RECORDER=$!
     wait_for recorder_has "$node" || bail_out "$node opens"
     # Time for the one who reads the recording, which plays at a quarter of its speed.
-    if [[ -n ${2-} ]]; then sleep 5 && printf 'Hi!' > "$LAB_SCRATCH/text"; fi
+    if [[ -n ${2-} ]]; then sleep 5 && "$2"; fi
     wait_for has_keys
     OUTCOME=$(keys)
     kill "$RECORDER"
@@ -58,7 +65,7 @@ use_keyboard() { # BUSID [TYPE]
 
 tty_node() {
     local found
-    found=$(echo /sys/bus/usb/devices/"$LOCAL"/"$LOCAL":*/tty/tty*)
+    found=$(echo /sys/bus/usb/devices/"$LOCAL"/"$LOCAL":*/{,ttyUSB*/}tty/tty* | tr ' ' '\n' | grep -v '\*')
     [[ -e $found ]] && echo "/dev/$(basename "$found")"
 }
 has_tty() { [[ -c $(tty_node) ]]; }
@@ -87,7 +94,7 @@ has_disk() { [[ -b $(disk_node) ]]; }
 use_disk() { # BUSID
     attach "$1"
     wait_for has_disk || bail_out "a disk appears" "$(dmesg | tail -n 8)"
-    OUTCOME=$(dd "if=$(disk_node)" bs=64K count=32 iflag=direct 2> /dev/null | md5sum)
+    OUTCOME=$(dd "if=$(disk_node)" bs=64K count=16 iflag=direct 2> /dev/null | md5sum)
     OUTCOME+=" $(cat "/sys/block/$(basename "$(disk_node)")/size")"
     detach "$PORT"
 }
@@ -98,7 +105,7 @@ start_server tcp://127.0.0.1:3240 --capture "$trace" 'emulated:go_temp?ramp=20:4
 use_thermometer 1-1
 thermometer=$OUTCOME
 check_equal "the thermometer gives six reports" 6 "$(wc -l <<< "$(fold -w 24 <<< "$thermometer")")"
-use_keyboard 1-2 type
+use_keyboard 1-2 type_text
 keyboard=$OUTCOME
 # Left shift and H, i, left shift and 1.
 check_equal "the keys are pressed and released" 10 "$(wc -l <<< "$keyboard")"
@@ -107,7 +114,7 @@ serial=$OUTCOME
 check_equal "the serial port echoes" " one two three" "$serial"
 use_disk 1-4
 disk=$OUTCOME
-check_equal "the disk is its image" "$(head -c 2M "$LAB_SCRATCH/disk.img" | md5sum) 8192" "$disk"
+check_equal "the disk is its image" "$(head -c 1M "$LAB_SCRATCH/disk.img" | md5sum) 8192" "$disk"
 attach 1-5
 bind_usbtest "$LOCAL" 1 0
 run_usbtest "isochronous transfers, captured" "$LOCAL" 15:iterations=5,length=4096,sglen=4 \
@@ -116,7 +123,7 @@ detach "$PORT"
 stop_server
 expect_clean_dmesg
 
-seen() { tshark -r "$trace" -Y "$1" -T fields -e frame.number 2> /dev/null | wc -l; }
+seen() { tshark -r "${2-$trace}" -Y "$1" -T fields -e frame.number 2> /dev/null | wc -l; }
 check_equal "tshark finds nothing malformed" 0 "$(seen '_ws.malformed')"
 check "it sees HID reports" test "$(seen 'usbhid.data')" -gt 6
 check "it sees SCSI commands" test "$(seen 'scsi_sbc.opcode || scsi.inquiry.version')" -gt 0
@@ -134,6 +141,66 @@ use_disk 1-4
 check_equal "usb-storage reads the same from the recording" "$disk" "$OUTCOME"
 use_keyboard 1-2
 check_equal "the recording types the same keys" "$(head -n 8 <<< "$keyboard")" "$(head -n 8 <<< "$OUTCOME")"
+stop_server
+expect_clean_dmesg
+
+# --- QEMU's devices ------------------------------------------------------------------------------
+
+busid_of() { # VENDOR PRODUCT
+    local folder
+    for folder in /sys/bus/usb/devices/*-*; do
+        [[ $(readlink -f "$folder") != */vhci_hcd* ]] || continue
+        if [[ $(cat "$folder/idVendor" 2> /dev/null):$(cat "$folder/idProduct" 2> /dev/null) == "$1:$2" ]]; then
+            basename "$folder"
+        fi
+    done
+}
+place_of() { echo "$(cat "/sys/bus/usb/devices/$1/busnum").$(cat "/sys/bus/usb/devices/$1/devnum")"; }
+is_there() { DISK=$(busid_of 46f4 0001) && KEYS=$(busid_of 0627 0001) && WIRE=$(busid_of 0403 6001) && [[ $DISK && $KEYS && $WIRE ]]; }
+press_keys() { printf 'sendkey shift-h\nsendkey i\nsendkey shift-1\n' > "$MONITOR"; }
+
+modprobe xhci_pci
+modprobe ftdi_sio
+wait_for is_there || bail_out "QEMU's devices are there" "$(dmesg | tail -n 8)"
+MONITOR=/dev/ttyS2
+FAR=/dev/ttyS3
+must stty -F $MONITOR raw -echo
+must stty -F $FAR 115200 raw -echo -crtscts clocal
+cat $MONITOR > /dev/null &
+DRAIN=$!
+while read -r line; do echo "$line" > $FAR; done < $FAR &
+ECHO=$!
+LOCAL=$DISK
+wait_for has_disk || bail_out "QEMU's disk appears" "$(dmesg | tail -n 8)"
+must dd if="$LAB_SCRATCH/disk.img" "of=$(disk_node)" bs=64K count=16 oflag=direct
+
+trace=$LAB_SCRATCH/qemu.pcapng
+start_server tcp://127.0.0.1:3240 --capture "$trace" "$KEYS" "$WIRE" "$DISK"
+use_keyboard "$KEYS" press_keys
+keyboard=$OUTCOME
+check_equal "QEMU's keys are pressed and released" 10 "$(wc -l <<< "$keyboard")"
+use_serial "$WIRE"
+serial=$OUTCOME
+check_equal "QEMU's serial port echoes" " one two three" "$serial"
+use_disk "$DISK"
+disk=$OUTCOME
+check_equal "QEMU's disk has what was written to it" "$(head -c 1M "$LAB_SCRATCH/disk.img" | md5sum) 16384" "$disk"
+PLACES=("$(place_of "$KEYS")" "$(place_of "$WIRE")" "$(place_of "$DISK")")
+stop_server
+kill $DRAIN $ECHO
+check_equal "tshark finds nothing malformed in it" 0 "$(seen '_ws.malformed')"
+check "it sees reports of QEMU's keyboard" test "$(seen 'usbhid.data')" -gt 6
+check "it sees commands to QEMU's disk" test "$(seen 'scsi_sbc.opcode || scsi.inquiry.version')" -gt 0
+check "it sees QEMU's serial chip" test "$(seen 'ftdi-ft')" -gt 0
+
+start_server tcp://127.0.0.1:3240 "recorded:$trace?device=${PLACES[0]}&timing=x0.25" \
+    "recorded:$trace?device=${PLACES[1]}&timing=fast" "recorded:$trace?device=${PLACES[2]}&timing=fast"
+use_serial 1-2
+check_equal "ftdi_sio talks to the recording of QEMU's" "$serial" "$OUTCOME"
+use_disk 1-3
+check_equal "usb-storage reads the same from QEMU's" "$disk" "$OUTCOME"
+use_keyboard 1-1
+check_equal "QEMU's keys are typed again" "$(head -n 8 <<< "$keyboard")" "$(head -n 8 <<< "$OUTCOME")"
 stop_server
 expect_clean_dmesg
 finish

@@ -18,7 +18,7 @@ echo 0 > /sys/module/usb_storage/parameters/delay_use
 
 # How much of something there is; the kernel's own caches are dropped before it is asked.
 kilobytes() { # KEY FILE
-    sed -n "s/^$1: *\([0-9]*\) kB/\1/p" "$2"
+    sed -n "s/^$1:[[:space:]]*\([0-9]*\) kB/\1/p" "$2"
 }
 descriptors() { ls "/proc/$SERVER/fd" | wc -l; }
 memory() { kilobytes VmRSS "/proc/$SERVER/status"; }

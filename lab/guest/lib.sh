@@ -294,6 +294,14 @@ port_named() { # NAME
     basename "$(dirname "$(grep -l -x "$1" /sys/class/virtio-ports/*/name)")"
 }
 
+# Answers what comes to a virtio port with the same, for as long as the guest lives.
+start_echo() { # NAME
+    local port
+    port=/dev/$(port_named "$1")
+    # The port has one opener at a time.
+    (exec 6<> "$port"; while busybox cat <&6 >&6; do sleep 1; done) &
+}
+
 # Tells QEMU's own monitor something: sendkey, device_del, device_add, ...
 monitor() { # COMMAND...
     echo "$*" > "/dev/$(port_named monitor)"

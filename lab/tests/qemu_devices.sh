@@ -141,13 +141,6 @@ use_network() { # NAME
     ip address flush dev "$card"
 }
 
-start_echo() {
-    local port
-    port=/dev/$(port_named far_end)
-    # The port has one opener at a time.
-    (exec 6<> "$port"; while busybox cat <&6 >&6; do sleep 1; done) &
-}
-
 use_serial() { # NAME
     local node
     wait_for has_node "$LOCAL" 'ttyUSB[0-9]*' || bail_out "$1 is a tty" "$(dmesg | tail -n 20)"
@@ -252,7 +245,7 @@ if [[ $LAB_GUEST == 1 ]]; then
     }
     wait_for find_devices || bail_out "all devices are there" "$(cat "$LAB_SCRATCH/devices"; dmesg | tail -n 30)"
     sed 's/^/# /' "$LAB_SCRATCH/devices"
-    start_echo
+    start_echo far_end
     expect_clean_dmesg "the kernel log is clean after booting"
 
     # shellcheck disable=SC2046

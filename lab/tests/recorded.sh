@@ -3,13 +3,12 @@
 # programs see is the same. tshark finds nothing malformed in the capture, which has isochronous
 # transfers too. The same with a keyboard, a serial port and a disk that QEMU plugs in.
 #
-# QEMU's monitor presses the keys: it is joined to a serial port of the guest, and so is the far end of
-# the USB serial port. Each is a socket that QEMU itself connects to.
+# QEMU's monitor presses the keys; the far end of the USB serial port is a virtio port of the guest.
 #
 # lab-timeout: 900
 # lab-qemu: -device qemu-xhci,id=xhci -drive if=none,id=disk,format=raw,file.driver=null-co,file.size=8M,file.read-zeroes=on,snapshot=on -device usb-storage,bus=xhci.0,drive=disk,port=1 -device usb-kbd,bus=xhci.0,port=2
-# lab-qemu: -chardev socket,id=monitor,path=$LAB_RUN/monitor,server=on,wait=off -mon chardev=monitor,mode=readline -chardev socket,id=keys,path=$LAB_RUN/monitor -device pci-serial,chardev=keys
-# lab-qemu: -chardev socket,id=port,path=$LAB_RUN/port,server=on,wait=off -device usb-serial,bus=xhci.0,port=3,chardev=port -chardev socket,id=far,path=$LAB_RUN/port -device pci-serial,chardev=far
+# lab-qemu: -chardev socket,id=wire,path=$LAB_RUN/wire,server=on,wait=off -device usb-serial,bus=xhci.0,port=3,chardev=wire
+# lab-qemu: -chardev socket,id=far_end,path=$LAB_RUN/wire,reconnect=1 -device virtserialport,chardev=far_end,name=far_end
 . "$LAB_REPO/lab/guest/lib.sh"
 
 modprobe ldusb
@@ -157,19 +156,12 @@ busid_of() { # VENDOR PRODUCT
 }
 place_of() { echo "$(cat "/sys/bus/usb/devices/$1/busnum").$(cat "/sys/bus/usb/devices/$1/devnum")"; }
 is_there() { DISK=$(busid_of 46f4 0001) && KEYS=$(busid_of 0627 0001) && WIRE=$(busid_of 0403 6001) && [[ $DISK && $KEYS && $WIRE ]]; }
-press_keys() { printf 'sendkey shift-h\nsendkey i\nsendkey shift-1\n' > "$MONITOR"; }
+press_keys() { for key in shift-h i shift-1; do monitor "sendkey $key"; done; }
 
 modprobe xhci_pci
 modprobe ftdi_sio
 wait_for is_there || bail_out "QEMU's devices are there" "$(dmesg | tail -n 8)"
-MONITOR=/dev/ttyS2
-FAR=/dev/ttyS3
-must stty -F $MONITOR raw -echo
-must stty -F $FAR 115200 raw -echo -crtscts clocal
-cat $MONITOR > /dev/null &
-DRAIN=$!
-while read -r line; do echo "$line" > $FAR; done < $FAR &
-ECHO=$!
+start_echo far_end
 LOCAL=$DISK
 wait_for has_disk || bail_out "QEMU's disk appears" "$(dmesg | tail -n 8)"
 must dd if="$LAB_SCRATCH/disk.img" "of=$(disk_node)" bs=64K count=16 oflag=direct
@@ -187,7 +179,6 @@ disk=$OUTCOME
 check_equal "QEMU's disk has what was written to it" "$(head -c 1M "$LAB_SCRATCH/disk.img" | md5sum) 16384" "$disk"
 PLACES=("$(place_of "$KEYS")" "$(place_of "$WIRE")" "$(place_of "$DISK")")
 stop_server
-kill $DRAIN $ECHO
 check_equal "tshark finds nothing malformed in it" 0 "$(seen '_ws.malformed')"
 check "it sees reports of QEMU's keyboard" test "$(seen 'usbhid.data')" -gt 6
 check "it sees commands to QEMU's disk" test "$(seen 'scsi_sbc.opcode || scsi.inquiry.version')" -gt 0

@@ -153,7 +153,8 @@ TEST_F(StreamsTest, SaysWhatAStreamMayBe) {
   const auto opened = open_stream(loop, "/nowhere/at/all", {});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind, Error::Kind::NotFound);
-  EXPECT_THAT(opened.error().hint, ::testing::HasSubstr("listen:..., exec:COMMAND or a file"));
+  EXPECT_THAT(opened.error().hint,
+              ::testing::HasSubstr("exec:COMMAND, tap:NAME, dgram:PATH,PEER or a file"));
 }
 
 TEST_F(StreamsTest, DatagramsStayApartAndFindTheirPeerLater) {

@@ -23,7 +23,7 @@ plug_gadget() { # NUMBER
     echo "dummy_udc.$1" > "$gadgets/g$1/UDC"
 }
 # Its bus id, once it is enumerated.
-busid_of() { # NUMBER
+gadget_busid() { # NUMBER
     local device=(/sys/devices/platform/dummy_hcd."$1"/usb*/[0-9]*-1)
     [[ -e ${device[0]}/bConfigurationValue ]] && echo "${device[0]##*/}"
 }
@@ -54,9 +54,9 @@ plug_gadget 3
 modprobe usbip-host
 served=()
 for number in 0 1 2 3; do
-    wait_for busid_of $number || bail_out "gadget $number is enumerated"
-    must usbip bind -b "$(busid_of $number)"
-    served+=("usbip://127.0.0.1/$(busid_of $number)")
+    wait_for gadget_busid $number || bail_out "gadget $number is enumerated"
+    must usbip bind -b "$(gadget_busid $number)"
+    served+=("usbip://127.0.0.1/$(gadget_busid $number)")
 done
 usbipd -4 > /dev/null 2>&1 &
 wait_for usbip list -r 127.0.0.1

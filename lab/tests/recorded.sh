@@ -145,15 +145,6 @@ expect_clean_dmesg
 
 # --- QEMU's devices ------------------------------------------------------------------------------
 
-busid_of() { # VENDOR PRODUCT
-    local folder
-    for folder in /sys/bus/usb/devices/*-*; do
-        [[ $(readlink -f "$folder") != */vhci_hcd* ]] || continue
-        if [[ $(cat "$folder/idVendor" 2> /dev/null):$(cat "$folder/idProduct" 2> /dev/null) == "$1:$2" ]]; then
-            basename "$folder"
-        fi
-    done
-}
 place_of() { echo "$(cat "/sys/bus/usb/devices/$1/busnum").$(cat "/sys/bus/usb/devices/$1/devnum")"; }
 is_there() { DISK=$(busid_of 46f4 0001) && KEYS=$(busid_of 0627 0001) && WIRE=$(busid_of 0403 6001) && [[ $DISK && $KEYS && $WIRE ]]; }
 press_keys() { for key in shift-h i shift-1; do monitor "sendkey $key"; done; }

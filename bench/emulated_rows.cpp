@@ -158,25 +158,27 @@ Access scattered(bool is_write, std::size_t count) {
   return access;
 }
 
-/// Keeps an isochronous pipe busy and counts the frames between its URBs.
+/// Keeps an isochronous pipe busy, counts the frames between its URBs, and how late they come back.
 class FrameWatch final : public usb::CompletionSink {
  public:
-  FrameWatch(usb::Device& device, usb::EndpointAddress endpoint)
-      : device_(device), endpoint_(endpoint) {}
+  /// `epoch` is when the device's frame 0 was.
+  FrameWatch(usb::Device& device, usb::EndpointAddress endpoint, Clock::time_point epoch)
+      : device_(device), endpoint_(endpoint), epoch_(epoch) {}
 
   void start() {
     for (int i = 0; i < kPending; ++i) submit();
   }
   void stop() { over_ = true; }
   [[nodiscard]] bool is_idle() const { return pending_ == 0; }
-  [[nodiscard]] std::uint64_t packets() const { return packets_; }
   [[nodiscard]] std::uint64_t missed() const { return missed_; }
+  [[nodiscard]] Duration latest() const { return latest_; }
 
  private:
   static constexpr int kPending = 8;
   static constexpr std::uint32_t kPackets = 32;
   static constexpr std::uint32_t kPacketSize = 1024;
   static constexpr std::uint32_t kFrameMask = 0x7fffffff;
+  static constexpr auto kFrame = std::chrono::microseconds(125);
 
   void submit() {
     auto urb = usb::Urb::create();
@@ -196,14 +198,17 @@ class FrameWatch final : public usb::CompletionSink {
     if (packets_ != 0) missed_ += (start - next_) & kFrameMask;
     next_ = start + kPackets;
     packets_ += kPackets;
+    latest_ = std::max<Duration>(latest_, Clock::now() - epoch_ - kFrame * next_);
     if (urb->status != usb::Status::Ok) give_up("an isochronous URB failed");
     if (!over_) submit();
   }
 
   usb::Device& device_;
   usb::EndpointAddress endpoint_;
+  Clock::time_point epoch_;
   std::uint64_t packets_ = 0;
   std::uint64_t missed_ = 0;
+  Duration latest_{};
   std::uint32_t next_ = 0;
   int pending_ = 0;
   bool over_ = false;
@@ -231,23 +236,26 @@ void storage_rows(Bench& bench) {
 
 void isochronous_rows(Bench& bench, std::chrono::seconds how_long) {
   const auto name = fmt::format("ISO frames missed in {} s", how_long.count());
-  bench.bound(
-      name, "frames",
-      [&] {
-        link::Loop loop;
-        auto device = emulated::create("zero", {{"iso_interval_us", "125"}}, loop);
-        if (!device) give_up(device.error().text());
-        host::Blocking host(loop, **device);
-        constexpr auto kTimeout = std::chrono::seconds(10);
-        const auto set = host.control(usb::SetupPacket::set_interface(0, 1), {}, kTimeout);
-        if (set.status != usb::Status::Ok) give_up("the isochronous setting is refused");
-        FrameWatch watch(**device, usb::EndpointAddress(0x82));
-        watch.start();
-        (void)loop.call_at(loop.now() + how_long, [&] { watch.stop(); });
-        loop.run_until([&] { return watch.is_idle(); });
-        return static_cast<double>(watch.missed());
-      },
-      1);
+  if (!bench.wants(name)) return;
+  link::Loop loop;
+  const auto epoch = loop.now();
+  auto device = emulated::create("zero", {{"iso_interval_us", "125"}}, loop);
+  if (!device) give_up(device.error().text());
+  host::Blocking host(loop, **device);
+  constexpr auto kTimeout = std::chrono::seconds(10);
+  const auto set = host.control(usb::SetupPacket::set_interface(0, 1), {}, kTimeout);
+  if (set.status != usb::Status::Ok) give_up("the isochronous setting is refused");
+  FrameWatch watch(**device, usb::EndpointAddress(0x82), epoch);
+  watch.start();
+  (void)loop.call_at(loop.now() + how_long, [&] { watch.stop(); });
+  loop.run_until([&] { return watch.is_idle(); });
+  bench.add({.name = name,
+             .unit = "frames",
+             .ours = static_cast<double>(watch.missed()),
+             .bar = {Bar::Of::Below, 1}});
+  bench.add({.name = "... the latest one",
+             .unit = "ms",
+             .ours = std::chrono::duration<double, std::milli>(watch.latest()).count()});
 }
 
 }  // namespace periprox::bench

@@ -104,16 +104,25 @@ std::optional<usb::Status> EmulatedDevice::refusal(const usb::UrbData& urb) cons
 }
 
 /// Gives an isochronous URB its frames, and an idle periodic endpoint its next interval.
+///
+/// Hardware gives an URB back in time, whatever the host does meanwhile. When we are late to do so
+/// the host is late to submit the next one, through no fault of its own: so the pipe has run dry
+/// only if it would have on hardware, by the clock as it was when we should have served the last
+/// URBs.
 void EmulatedDevice::schedule(EndpointQueue& queue, QueuedUrb& queued) {
   const auto* info = model_.endpoint(queued.urb->endpoint);
   if (info == nullptr || info->interval == 0) return;
-  const std::uint64_t now = clock_.frame_at(timers_.now());
+  const auto now = timers_.now();
+  const auto interval_at = [&](TimePoint time) { return clock_.frame_at(time) / info->interval; };
   if (info->type == usb::TransferType::Interrupt) {
-    if (queue.urbs.empty()) queue.next_slot = std::max(queue.next_slot, now / info->interval);
+    if (queue.urbs.empty()) queue.next_slot = std::max(queue.next_slot, interval_at(now));
     return;
   }
-  const std::uint64_t next_interval = (now / info->interval + 1) * info->interval;
-  queued.start_frame = std::max(queue.next_slot, next_interval);
+  const std::uint64_t soonest = queue.urbs.empty()
+                                    ? (interval_at(now - queue.late_by) + 1) * info->interval
+                                    : queue.urbs.back().end_frame;
+  queued.start_frame = std::max(queue.next_slot, soonest);
+  if (queued.start_frame > clock_.frame_at(now)) queue.late_by = {};  // Caught up.
   queued.end_frame = queued.start_frame + queued.urb->iso_packets.size() * info->interval;
   queued.urb->start_frame = static_cast<std::int32_t>(queued.start_frame & 0x7fffffff);
   queue.next_slot = queued.end_frame;
@@ -161,9 +170,15 @@ bool EmulatedDevice::is_due(std::uint8_t index) {
     default:
       return true;
   }
-  if (due <= timers_.now()) return true;
-  wake_at(index, due);
-  return false;
+  if (due > timers_.now()) {
+    wake_at(index, due);
+    return false;
+  }
+  if (queue.endpoint->type == usb::TransferType::Isochronous) {
+    // The lateness of the first of several is what the host has to catch up with.
+    queue.late_by = std::clamp<Duration>(timers_.now() - due, queue.late_by, kLatenessMadeUpFor);
+  }
+  return true;
 }
 
 void EmulatedDevice::settle(std::uint8_t index, usb::Status status, std::uint32_t actual_length) {

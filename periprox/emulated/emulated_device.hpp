@@ -32,7 +32,8 @@ namespace periprox::emulated {
 ///    kInlineBudget completions in a row the rest waits for the event loop;
 ///  - interrupt transfers start at most once per interval, isochronous ones complete when their
 ///  last
-///    frame is over; a late timer catches up and shifts nothing that follows;
+///    frame is over; a late timer catches up and shifts nothing that follows. A host that keeps its
+///    isochronous pipe filled misses no frame because we were late, up to kLatenessMadeUpFor;
 ///  - URBs on endpoints that SET_CONFIGURATION or SET_INTERFACE takes away complete with Shutdown,
 ///    as usb_hcd_flush_endpoint() of Linux gives them back (-ESHUTDOWN);
 ///  - destroying it completes what is pending with DeviceGone.
@@ -59,6 +60,8 @@ class EmulatedDevice final : public usb::Device {
 
   /// URBs that complete in a row before the event loop gets its turn.
   static constexpr int kInlineBudget = 64;
+  /// How late the device may be to serve an isochronous URB, and still lose none of its frames.
+  static constexpr Duration kLatenessMadeUpFor = std::chrono::seconds(1);
   /// Largest transfer it takes; a longer one completes with NoMemory, as a host without memory has
   /// it.
   static constexpr std::uint32_t kMaxTransferLength = std::uint32_t{64} << 20;

@@ -55,9 +55,10 @@ class LateTimers final : public Timers {
     return TimerId(++last_);
   }
   void cancel(TimerId) override {}
+  void jump_without_calls(Duration step) { now_ += step; }
   /// Jumps without calling on the way; then makes what is due, again and again.
   void jump(Duration step) {
-    now_ += step;
+    jump_without_calls(step);
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       if (calls_[i].first > now_ || !calls_[i].second) continue;
       std::exchange(calls_[i].second, nullptr)();
@@ -122,6 +123,98 @@ TEST_F(EmulatedDeviceTest, QueuedIsochronousUrbsFollowEachOtherWithoutAGap) {
   timers.advance(10ms);
   EXPECT_THAT(frames, ElementsAre(4U, 5U, 6U, 7U));
   EXPECT_EQ(host->outcome(second).start_frame, 6);
+}
+
+/// An isochronous pipe of 8000 packets a second, on timers that are late, with a host that keeps
+/// URBs of 4 ms pending and notes which frames the device was asked for.
+class LateIsochronous : public ::testing::Test {
+ protected:
+  static constexpr std::size_t kPackets = 32;
+
+  void SetUp() override {
+    auto declaration = with_endpoints({iso_in(1, {.max_packet_size = 8, .interval = 125us},
+                                              [this](std::uint64_t frame, MutableBytes) {
+                                                if (frames_ != 0) missed_ += frame - next_;
+                                                next_ = frame + 1;
+                                                ++frames_;
+                                                return 0U;
+                                              })});
+    device_ = EmulatedDevice::create(std::move(declaration), Speed::High, timers_).value();
+    host_ = std::make_unique<TestHost>(*device_);
+    host_->control(SetupPacket::set_interface(0, 1));
+  }
+  void submit(int count) {
+    for (int i = 0; i < count; ++i) host_->isochronous(kIn1, kPackets, 8);
+  }
+
+  LateTimers timers_;
+  std::uint64_t frames_ = 0;
+  std::uint64_t missed_ = 0;
+  std::uint64_t next_ = 0;
+  std::unique_ptr<EmulatedDevice> device_;
+  std::unique_ptr<TestHost> host_;
+};
+
+TEST_F(LateIsochronous, MissesNoFrameWhenTheDeviceIsLateForAllThatIsPending) {
+  submit(8);
+  timers_.jump(50ms);
+  EXPECT_EQ(host_->pending(), 0U) << "32 ms were pending";
+  // The host hears of it a moment later, and submits one URB for each that came back.
+  for (int i = 0; i < 8; ++i) {
+    timers_.jump(200us);
+    submit(1);
+  }
+  EXPECT_GT(host_->pending(), 0U) << "caught up: the stream is paced again";
+  timers_.jump(1s);
+  EXPECT_EQ(frames_, 16 * kPackets);
+  EXPECT_EQ(missed_, 0U);
+}
+
+TEST_F(LateIsochronous, MissesNoFrameWhenAnUrbComesBeforeTheLateTimerDoes) {
+  submit(1);
+  timers_.jump_without_calls(20ms);
+  submit(1);
+  timers_.jump(20ms);
+  EXPECT_EQ(frames_, 2 * kPackets);
+  EXPECT_EQ(missed_, 0U);
+}
+
+TEST_F(LateIsochronous, MissesFramesWhenTheHostIsLate) {
+  submit(2);
+  timers_.jump(9ms);
+  ASSERT_EQ(host_->pending(), 0U);
+  // On hardware the second URB ended 8.125 ms after the start, and the pipe has been dry since
+  // then.
+  timers_.jump(10ms);
+  submit(1);
+  timers_.jump(10ms);
+  EXPECT_EQ(frames_, 3 * kPackets);
+  EXPECT_NEAR(static_cast<double>(missed_), 48, 8)
+      << "about 6 ms, of the clock as it was for the host";
+}
+
+TEST_F(LateIsochronous, ForgetsALatenessThatWasCaughtUpWith) {
+  submit(1);
+  timers_.jump(10ms);
+  submit(3);
+  ASSERT_EQ(host_->pending(), 2U) << "the last of them lies ahead again";
+  // They end in time: 4.125 ms and three times 4 ms after the start.
+  timers_.jump(2250us);
+  timers_.jump(4ms);
+  ASSERT_EQ(host_->pending(), 0U);
+  timers_.jump(100ms);
+  submit(1);
+  timers_.jump(10ms);
+  const auto now = 10ms + 2250us + 4ms + 100ms;
+  EXPECT_EQ(host_->completions().back().start_frame, now / 125us + 1) << "the next frame";
+}
+
+TEST_F(LateIsochronous, MakesUpForOneSecondAtMost) {
+  submit(1);
+  timers_.jump(3600s);
+  submit(1);
+  EXPECT_EQ(host_->pending(), 0U);
+  EXPECT_EQ(host_->completions().back().start_frame, 3599 * 8000 + 1);
 }
 
 TEST_F(EmulatedDeviceTest, KeepsShortIsochronousPacketsAtTheirOffsets) {

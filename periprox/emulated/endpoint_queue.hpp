@@ -39,6 +39,8 @@ struct EndpointQueue {
   std::size_t surplus_taken = 0;
   /// Interrupt: the first polling interval that is not used yet. Isochronous: the first free frame.
   std::uint64_t next_slot = 0;
+  /// Isochronous: how far the stream is behind, because its URBs were served late.
+  Duration late_by{};
   TimerId timer{};
   TimePoint timer_due{};
 
@@ -53,6 +55,7 @@ struct EndpointQueue {
   void start_over() {
     halted = false;
     next_slot = 0;
+    late_by = {};
   }
 
   /// Takes the URB at `place` out; the others keep their order.

@@ -44,6 +44,11 @@ class ServerThread {
   ~ServerThread() {
     loop_.post([this] { loop_.stop(); });
     thread_.join();
+    // What is left out costs nothing, and figures with that would be worth nothing.
+    const auto dropped = file_ ? file_->buffer().dropped() : 0;
+    if (dropped > 0) {
+      std::fprintf(stderr, "%llu records were dropped\n", static_cast<unsigned long long>(dropped));
+    }
   }
 
  private:

@@ -1,10 +1,17 @@
 #include "periprox/stage/capture_buffer.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
 
 namespace periprox::stage {
+namespace {
+
+/// Bytes of the ring that are worth keeping in a processor's cache.
+constexpr std::size_t kWarm = std::size_t{64} << 10;
+
+}  // namespace
 
 CaptureBuffer::CaptureBuffer(std::size_t capacity)
     : capacity_(capacity), ring_(std::make_unique_for_overwrite<std::byte[]>(capacity)) {
@@ -29,21 +36,26 @@ void CaptureBuffer::add_head(Bytes blocks) {
   wake();
 }
 
+std::size_t CaptureBuffer::place_of(std::uint64_t position) const {
+  return (position - base_.load(std::memory_order_relaxed)) & (capacity_ - 1);
+}
+
 MutableBytes CaptureBuffer::reserve(std::size_t size) {
   reserved_from_ = written_.load(std::memory_order_relaxed);
-  const std::size_t place = reserved_from_ & (capacity_ - 1);
-  // A block never wraps: what is left before the end is skipped, and says so by a type of 0.
+  auto place = place_of(reserved_from_);
+  if (place >= kWarm && read_.load(std::memory_order_acquire) == reserved_from_) {
+    base_.store(reserved_from_, std::memory_order_relaxed);
+    place = 0;
+  }
   const std::size_t skipped = size > capacity_ - place ? capacity_ - place : 0;
   if (reserved_from_ + skipped + size > read_seen_ + capacity_) {
     read_seen_ = read_.load(std::memory_order_acquire);
     if (reserved_from_ + skipped + size > read_seen_ + capacity_) return {};
   }
-  if (skipped != 0) {
-    constexpr le32 kSkip(0);
-    std::memcpy(ring_.get() + place, &kSkip, sizeof(kSkip));
-  }
+  // Known to the reader no later than what is written behind it.
+  if (skipped != 0) gap_.store(reserved_from_, std::memory_order_relaxed);
   reserved_to_ = reserved_from_ + skipped + size;
-  return {ring_.get() + ((reserved_from_ + skipped) & (capacity_ - 1)), size};
+  return {ring_.get() + place_of(reserved_from_ + skipped), size};
 }
 
 void CaptureBuffer::commit() {
@@ -85,24 +97,18 @@ bool CaptureBuffer::wait(std::size_t heads_seen) {
 
 Bytes CaptureBuffer::front() {
   const auto written = written_.load(std::memory_order_acquire);
+  const auto gap = gap_.load(std::memory_order_relaxed);
   auto read = read_.load(std::memory_order_relaxed);
-  const auto block_at = [this](std::uint64_t position) {
-    return read_as<wire::pcapng::BlockHead>(
-               Bytes(ring_.get() + (position & (capacity_ - 1)), sizeof(wire::pcapng::BlockHead)))
-        .value();
+  const auto lap_end = [this](std::uint64_t position) {
+    return position + capacity_ - place_of(position);
   };
-  const auto is_skip = [this](std::uint64_t position) {
-    const Bytes place(ring_.get() + (position & (capacity_ - 1)), sizeof(le32));
-    return read_as<le32>(place).value() == 0;
-  };
-  if (read != written && is_skip(read)) {
-    read += capacity_ - (read & (capacity_ - 1));
+  if (read == gap && read != written) {
+    read = lap_end(read);
     read_.store(read, std::memory_order_release);
   }
-  std::uint64_t end = read;
-  while (end != written && (end == read || (end & (capacity_ - 1)) != 0) && !is_skip(end))
-    end += block_at(end).total_length;
-  return {ring_.get() + (read & (capacity_ - 1)), static_cast<std::size_t>(end - read)};
+  auto end = std::min(written, lap_end(read));
+  if (gap >= read && gap < end) end = gap;
+  return {ring_.get() + place_of(read), static_cast<std::size_t>(end - read)};
 }
 
 void CaptureBuffer::consume(std::size_t size) {
@@ -113,6 +119,13 @@ std::vector<std::byte> CaptureBuffer::heads(std::size_t offset) const {
   const std::lock_guard lock(mutex_);
   if (offset >= heads_.size()) return {};
   return {heads_.begin() + static_cast<std::ptrdiff_t>(offset), heads_.end()};
+}
+
+std::uint64_t CaptureBuffer::dropped() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t count = 0;
+  for (const auto& source : sources_) count += source.dropped;
+  return count;
 }
 
 std::vector<std::byte> CaptureBuffer::statistics(std::uint64_t time) const {

@@ -57,6 +57,8 @@ class CaptureBuffer final {
   void consume(std::size_t size);
   /// What every file begins with, from byte `offset` on.
   [[nodiscard]] std::vector<std::byte> heads(std::size_t offset) const;
+  /// Records that found no room, of all interfaces.
+  [[nodiscard]] std::uint64_t dropped() const;
   /// A statistics block for each interface.
   [[nodiscard]] std::vector<std::byte> statistics(std::uint64_t time) const;
 
@@ -64,12 +66,18 @@ class CaptureBuffer final {
 
  private:
   [[nodiscard]] bool has_unread() const;
+  [[nodiscard]] std::size_t place_of(std::uint64_t position) const;
   void wake();
 
   const std::size_t capacity_;
   const std::unique_ptr<std::byte[]> ring_;
-  // Positions only grow; a place in the ring is a position modulo its capacity.
+  // Positions only grow; a place in the ring is the distance from base_, modulo its capacity. No
+  // block wraps: what is left before the end is skipped. One such gap is all that the reader can
+  // have before it. When the reader has caught up, the base moves to where the next block comes,
+  // for the ring's beginning is still in the cache; so it never moves while anything is unread.
   alignas(64) std::atomic<std::uint64_t> written_{0};
+  std::atomic<std::uint64_t> gap_{~std::uint64_t{0}};  // Where the last one begins.
+  std::atomic<std::uint64_t> base_{0};
   std::uint64_t reserved_from_ = 0;
   std::uint64_t reserved_to_ = 0;
   std::uint64_t read_seen_ = 0;

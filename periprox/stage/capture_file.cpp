@@ -1,5 +1,9 @@
 #include "periprox/stage/capture_file.hpp"
 
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <limits>
@@ -8,7 +12,11 @@
 namespace periprox::stage {
 namespace {
 
-constexpr auto kBatch = std::chrono::milliseconds(4);
+constexpr auto kLongestNap = std::chrono::microseconds(20'000);
+constexpr auto kShortestNap = std::chrono::microseconds(500);
+/// Bytes of a batch: a sixteenth of the buffer.
+constexpr std::size_t kBatch = CaptureBuffer::kDefaultCapacity / 16;
+constexpr std::size_t kMuch = CaptureBuffer::kDefaultCapacity / 4;
 constexpr auto kPatience = std::chrono::seconds(2);
 constexpr auto kStep = std::chrono::milliseconds(5);
 
@@ -17,6 +25,19 @@ std::uint64_t calendar_now() {
   ::clock_gettime(CLOCK_REALTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
          static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+/// How long to sleep so that about a batch comes, when `bytes` came during the last nap.
+std::chrono::microseconds next_nap(std::chrono::microseconds nap, std::size_t bytes) {
+  if (bytes > kBatch) return std::max(nap / 2, kShortestNap);
+  if (bytes < kBatch / 4) return std::min(nap * 2, kLongestNap);
+  return nap;
+}
+
+/// SCHED_BATCH asks the kernel not to interrupt other threads just because this one wakes up.
+void set_policy(int policy) {
+  const sched_param none{};
+  static_cast<void>(::pthread_setschedparam(::pthread_self(), policy, &none));
 }
 
 }  // namespace
@@ -64,18 +85,24 @@ CaptureFile::~CaptureFile() {
 }
 
 void CaptureFile::run() {
+  set_policy(SCHED_BATCH);
+  auto nap = kLongestNap;
   auto result = write(wire::pcapng::encode_section("PeriProx"));
   while (result && buffer_.wait(heads_written_)) {
+    std::size_t bytes = 0;
     while (result) {
       const auto blocks = buffer_.front();
       result = write_new_heads();
       if (!result || blocks.empty()) break;
       result = write_blocks(blocks);
       buffer_.consume(blocks.size());
+      bytes += blocks.size();
     }
     if (result) result = output_->flush();
-    // Small URBs come by the hundred thousand; one wake-up takes many of them.
-    if (!buffer_.stopped()) std::this_thread::sleep_for(kBatch);
+    nap = next_nap(nap, bytes);
+    // Modesty ends where records would be lost by it.
+    if (bytes > kMuch) set_policy(SCHED_OTHER);
+    if (!buffer_.stopped()) std::this_thread::sleep_for(nap);
   }
   if (result) result = write_new_heads();
   if (result) result = write(buffer_.statistics(calendar_now()));
@@ -86,7 +113,7 @@ void CaptureFile::run() {
   while (!result && buffer_.wait(std::numeric_limits<std::size_t>::max())) {
     for (auto blocks = buffer_.front(); !blocks.empty(); blocks = buffer_.front())
       buffer_.consume(blocks.size());
-    if (!buffer_.stopped()) std::this_thread::sleep_for(kBatch);
+    if (!buffer_.stopped()) std::this_thread::sleep_for(kShortestNap);
   }
   ended_.store(true);
 }

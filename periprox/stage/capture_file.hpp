@@ -1,8 +1,10 @@
 // The thread that writes a capture, so that no URB ever waits for a disk.
 //
 // It sleeps while there is nothing to write, takes what came in batches, and begins a new file
-// when one is full. Of a row of files, FILE is always the newest; the one before it is FILE.1, and
-// so on (the number stands before the extension).
+// when one is full. Each time that it runs it takes a processor from somebody, so it runs seldom: a
+// batch is what came in 20 ms, or less when that would be much of the buffer. Of a row of files,
+// FILE is always the newest; the one before it is FILE.1, and so on (the number stands before the
+// extension).
 #pragma once
 
 #include <atomic>

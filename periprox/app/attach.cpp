@@ -15,6 +15,7 @@
 #include "periprox/app/log.hpp"
 #include "periprox/app/port_words.hpp"
 #include "periprox/app/verbs.hpp"
+#include "periprox/app/watchable.hpp"
 #include "periprox/host/virtual_ports.hpp"
 #include "periprox/link/loop.hpp"
 #include "periprox/service/locator.hpp"
@@ -53,7 +54,8 @@ class Attaching {
             loop_, print_advice, stages,
             [](std::string_view note) { log_line(LogLevel::Info, note); }, options.silence),
         stages_(std::move(stages)),
-        remote_(loop_, options.silence) {
+        remote_(loop_, options.silence),
+        watchable_(loop_) {
     signals_.async_wait([this](const std::error_code& error, int) { stopping_ = !error; });
     stages_->on_reconnected(
         [this](service::OpenedDevice device) { plug_again(std::move(device)); });
@@ -79,6 +81,7 @@ class Attaching {
       if (!options_.direct) loop_.run_until([this] { return stopping_ || is_over(); });
     }
     if (stopping_ || failure_) detach_all();
+    watchable_.close();
     if (failure_ && !stopping_) return tl::make_unexpected(*failure_);
     return {};
   }
@@ -131,6 +134,7 @@ class Attaching {
         failure_ = std::move(opened).error();
         return;
       }
+      watchable_.add(*opened);
       const auto devid = service::place_of(*opened).devid();
       plugged(index,
               ports_->attach(std::move(opened->device), devid, origin(index), on_event(index)));
@@ -145,6 +149,7 @@ class Attaching {
     const auto index = static_cast<std::size_t>(place - options_.devices.begin());
     const auto devid = service::place_of(device).devid();
     if (away_ > 0) --away_;
+    watchable_.add(device);
     plugged(index, ports_->attach(std::move(device.device), devid, origin(index), on_event(index)));
   }
 
@@ -235,6 +240,7 @@ class Attaching {
   service::Opener opener_;
   std::shared_ptr<service::Stages> stages_;
   service::RemoteOpener remote_;
+  Watchable watchable_;
   std::unique_ptr<host::VirtualPorts> ports_;
   std::vector<service::Locator> locators_;
   std::map<unsigned, std::size_t> attached_;  // Port to place in options_.devices.
@@ -246,7 +252,9 @@ class Attaching {
 Result<void> attach_here(const AttachOptions& options, Output& output,
                          const std::function<void()>& when_usable) {
   link::Loop loop;
-  auto stages = service::Stages::create(options.stages, loop, print_advice);
+  auto stage_options = options.stages;
+  stage_options.watchable = !options.direct;
+  auto stages = service::Stages::create(stage_options, loop, print_advice);
   if (!stages) return forward_error(stages);
   return Attaching(options, output, loop, std::move(*stages), when_usable).run();
 }

@@ -14,10 +14,12 @@
 
 #include "periprox/app/log.hpp"
 #include "periprox/app/verbs.hpp"
+#include "periprox/app/watchable.hpp"
 #include "periprox/link/loop.hpp"
 #include "periprox/link/pump.hpp"
 #include "periprox/link/socket.hpp"
 #include "periprox/service/opener.hpp"
+#include "periprox/service/stages.hpp"
 #include "periprox/session/usbip_server.hpp"
 #include "periprox/wire/export_line.hpp"
 
@@ -63,6 +65,11 @@ Result<void> announce(const Connection& connection, const wire::ExportLine& line
 
 Result<void> export_device(const ExportOptions& options) {
   start_log(LogLevel::Info);
+  if (options.stages.capture == "-") {
+    return fail(Error::Kind::Usage, "cannot capture to standard output",
+                "that is the connection over which the device is exported",
+                "--capture FILE, or `periprox capture DEVICE -` meanwhile");
+  }
   auto connection = standard_connection();
   if (!connection) return forward_error(connection);
 
@@ -70,8 +77,13 @@ Result<void> export_device(const ExportOptions& options) {
   bool stopping = false;
   asio::signal_set signals(loop.io(), SIGINT, SIGTERM, SIGHUP);
   signals.async_wait([&stopping](const std::error_code& error, int) { stopping = !error; });
-  service::Opener opener(loop,
-                         [](std::string_view advice) { log_line(LogLevel::Warning, advice); });
+  const auto advise = [](std::string_view advice) { log_line(LogLevel::Warning, advice); };
+  auto stage_options = options.stages;
+  stage_options.watchable = true;
+  auto stages = service::Stages::create(stage_options, loop, advise);
+  if (!stages) return forward_error(stages);
+  service::Opener opener(loop, advise, std::move(*stages));
+  Watchable watchable(loop);
   std::optional<Result<service::OpenedDevice>> opened;
   opener.open(options.device, [&](auto result) { opened = std::move(result); });
   loop.run_until([&] { return stopping || opened; });
@@ -83,6 +95,7 @@ Result<void> export_device(const ExportOptions& options) {
   const wire::ExportLine line{.devid = place.devid(), .speed = device.device->model().speed()};
   if (auto announced = announce(*connection, line); !announced) return announced;
 
+  watchable.add(device);
   bool gone = false;
   std::optional<Error> failure;
   bool ended = false;
@@ -99,6 +112,7 @@ Result<void> export_device(const ExportOptions& options) {
     pump.close();
     loop.run_until([&] { return ended; });
   }
+  watchable.close();
   if (stopping) return {};
   if (gone) {
     return fail(Error::Kind::Gone, device.name + " is gone", "it was unplugged while in use");

@@ -530,7 +530,7 @@ class Watching(Case):
 
     def test_what_can_be_watched_is_listed(self):
         listed = [json.loads(line) for line in self.assert_done(run("capture", "--list", "--json")).splitlines()]
-        mine = [device for device in listed if device["listen"][0] == f"unix://{self.folder}/socket"]
+        mine = [device for device in listed if device["listen"][:1] == [f"unix://{self.folder}/socket"]]
         self.assertEqual([(device["busid"], device["ids"]) for device in mine], [("1-1", "08f7:0002"), ("1-2", "0525:a4a0")])
         self.assertIn(b"Go! Temp", self.assert_done(run("capture", "--list")))
 
@@ -1008,6 +1008,28 @@ class Exporting(Case):
         self.assertEqual(exporter.wait(timeout=PATIENCE), 0)
         exporter.stdout.close()
         exporter.stderr.close()
+
+    def test_what_is_exported_can_be_captured_and_watched(self):
+        with tempfile.TemporaryDirectory() as folder:
+            own, watched = folder + "/own.pcapng", folder + "/watched.pcapng"
+            locator = "emulated:go_temp?period_ms=5&serial=" + os.path.basename(folder)
+            reader = subprocess.Popen([PROGRAM, "transfer", f"usbip+exec:{PROGRAM} export '{locator}' --capture {own}", "in",
+                                       "0x81", "8", "--count", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            reader.stdout.read(8)
+            watcher = subprocess.Popen([PROGRAM, "capture", locator, watched], stderr=subprocess.PIPE)
+            while not os.path.exists(watched) or os.path.getsize(watched) < 4000:
+                self.assertIsNone(watcher.poll())
+                reader.stdout.read1(4096)
+            reader.terminate()
+            reader.communicate(timeout=PATIENCE)
+            # It ends with the connection over which the device is exported.
+            self.assertEqual(watcher.wait(timeout=PATIENCE), 0, watcher.communicate()[1])
+            watcher.stderr.close()
+            for file in (own, watched):
+                shown = self.assert_done(run("inspect", file)).decode()
+                self.assertIn("GET_DESCRIPTOR configuration", shown)
+                self.assertGreater(shown.count("HID report:"), 5)
+        self.assert_fails(run("export", "emulated:zero", "--capture", "-"), 2, "standard output", "try: ")
 
     def test_a_connected_descriptor_is_a_device(self):
         ours, theirs = socket.socketpair()

@@ -77,7 +77,8 @@ class Serving {
         server_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
         rings_(loop_, exports_, [this](const service::Event& event) { on_event(event); }),
         watchers_(
-            loop_, exports_, [this] { return ready_json(listening_, exports_.entries()); },
+            loop_, [this] { return exports_.entries(); },
+            [this] { return ready_json(listening_, exports_.entries()); },
             [this](const service::Event& event) { on_event(event); }),
         plugged_(loop_, opener_, exports_,
                  [this](const service::Event& event) { on_event(event); }) {

@@ -34,7 +34,8 @@ void WatchGrammar::describe(CLI::App& app) {
   auto* verb = app.add_subcommand("capture", "Captures what others do with a served device");
   capture_ = verb;
   verb->footer(kExamples);
-  verb->add_option("DEVICE", capture_words_.device, "A device that a server here exports");
+  verb->add_option("DEVICE", capture_words_.device,
+                   "A device that is served, attached or exported here");
   verb->add_option("FILE", capture_words_.file,
                    "Where to write to (pcapng; '-' = standard output, *.zst = compressed)");
   add_snap_length(*verb, capture_words_.snap_length);

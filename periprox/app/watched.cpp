@@ -141,20 +141,23 @@ std::vector<WatchedDevice> watched_devices() {
 Result<WatchedDevice> find_watched(const std::vector<WatchedDevice>& devices,
                                    std::string_view text) {
   const auto what = "cannot watch '" + service::printable(text) + "'";
-  const WatchedDevice* found = nullptr;
+  std::vector<const WatchedDevice*> meant;
   for (const auto& device : devices) {
-    if (!is_meant(device, text)) continue;
-    if (found != nullptr) {
-      return fail(Error::Kind::Usage, what, "several devices are meant",
-                  "say which, such as " + found->busid + "@" + found->socket.filename().string() +
-                      " (`periprox capture --list`)");
-    }
-    found = &device;
+    if (is_meant(device, text)) meant.push_back(&device);
   }
-  if (found != nullptr) return *found;
+  if (meant.size() > 1) {
+    // One that is served here and used here is seen twice; its server sees all.
+    const auto is_served = [](const WatchedDevice* device) { return !device->listen.empty(); };
+    if (std::ranges::count_if(meant, is_served) == 1)
+      return **std::ranges::find_if(meant, is_served);
+    return fail(Error::Kind::Usage, what, "several devices are meant",
+                "say which, such as " + meant[0]->busid + "@" +
+                    meant[0]->socket.filename().string() + " (`periprox capture --list`)");
+  }
+  if (!meant.empty()) return *meant[0];
   return fail(Error::Kind::NotFound, what,
               "no server on this machine that this user may watch exports it",
-              "`periprox serve` exports devices, `periprox capture --list` shows them");
+              "`periprox capture --list` shows what `serve`, `attach` and `export` have");
 }
 
 Result<UniqueFd> watch(const WatchedDevice& device, std::uint32_t snap_length) {

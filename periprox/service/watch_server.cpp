@@ -101,9 +101,12 @@ class WatchServer::Session final : public WatchedServer {
   WatchSession* protocol_ = nullptr;
 };
 
-WatchServer::WatchServer(link::Loop& loop, const ExportTable& exports,
-                         std::function<std::string()> describe, EventSink events)
-    : loop_(loop), exports_(exports), describe_(std::move(describe)), events_(std::move(events)) {}
+WatchServer::WatchServer(link::Loop& loop, Devices devices, std::function<std::string()> describe,
+                         EventSink events)
+    : loop_(loop),
+      devices_(std::move(devices)),
+      describe_(std::move(describe)),
+      events_(std::move(events)) {}
 
 WatchServer::~WatchServer() { sessions_.clear(); }
 
@@ -134,7 +137,7 @@ void WatchServer::ended(SessionId id) {
 }
 
 std::shared_ptr<stage::CaptureStage> WatchServer::find(std::string_view busid) const {
-  for (const auto& entry : exports_.entries()) {
+  for (const auto& entry : devices_()) {
     if (entry.address.busid == busid) return entry.capture.lock();
   }
   return nullptr;

@@ -1,4 +1,4 @@
-// Lets others on this machine watch what passes the exported devices: a Unix socket, a session for
+// Lets others on this machine watch what passes this process' devices: a Unix socket, a session for
 // each that connects, a capture stage's target for each that watches.
 #pragma once
 
@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "periprox/base/result.hpp"
 #include "periprox/link/pump.hpp"
@@ -19,12 +21,13 @@
 
 namespace periprox::service {
 
-/// Shows the devices of `exports` whose OpenedDevice has a capture stage. Single-threaded, on
-/// `loop`; both outlive it.
+/// Shows devices that have a capture stage. Single-threaded, on `loop`, which outlives it.
 class WatchServer final {
  public:
-  /// `describe` says what is exported, in one line with its end.
-  WatchServer(link::Loop& loop, const ExportTable& exports, std::function<std::string()> describe,
+  using Devices = std::function<std::vector<ExportTable::Entry>()>;
+
+  /// `devices` gives what there is now; `describe` says it in one line with its end.
+  WatchServer(link::Loop& loop, Devices devices, std::function<std::string()> describe,
               EventSink events);
   /// Ends every capture at once.
   ~WatchServer();
@@ -49,7 +52,7 @@ class WatchServer final {
   [[nodiscard]] std::shared_ptr<stage::CaptureStage> find(std::string_view busid) const;
 
   link::Loop& loop_;
-  const ExportTable& exports_;
+  Devices devices_;
   std::function<std::string()> describe_;
   EventSink events_;
   std::optional<link::Listener> listener_;

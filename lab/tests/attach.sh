@@ -48,12 +48,20 @@ check_equal "temperatures arrive" 8 "$(head -c 8 /dev/ldusb0 | wc -c)"
 check_equal "ports shows where it comes from" "emulated:go_temp?celsius=21.5" "$(port_field 0 locator)"
 check_equal "ports shows which process serves it" "$ATTACH" "$(port_field 0 process)"
 check "the stock tool shows its origin" grep -q "usbip://periprox:0/emulated:go_temp?celsius=21.5" <(usbip port 2> /dev/null)
+watched=$LAB_SCRATCH/watched.pcapng
+"$PERIPROX" capture 'emulated:go_temp?celsius=21.5' "$watched" &
+WATCHER=$!
+wait_for test -s "$watched"
+check_equal "temperatures arrive while somebody watches" 8 "$(head -c 8 /dev/ldusb0 | wc -c)"
 LOCAL=$(port_field 0 busid)
 must "$PERIPROX" detach "$LOCAL"
 check "the port is free when detach returns" all_ports_free
 wait_for attach_ended
 wait "$ATTACH"
 check_equal "the attaching process ends well when its device is detached" 0 $?
+wait "$WATCHER"
+check_equal "so does the one who watches" 0 $?
+check "who has seen the reports" grep -q "HID report:" <("$PERIPROX" inspect "$watched")
 check_equal "and nothing is left of its records" "" "$(find /run/periprox/ports /var/run/vhci_hcd -type f -o -type s)"
 
 start_attach emulated:go_temp

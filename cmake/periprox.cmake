@@ -11,7 +11,8 @@ add_library(periprox_options INTERFACE)
 # how handlers are allocated.
 add_compile_definitions(ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_HAS_STD_ALIGNED_ALLOC=1)
 target_compile_options(periprox_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-  -Woverloaded-virtual -Wno-missing-field-initializers -Wimplicit-fallthrough -Wcast-align $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>)
+  -Woverloaded-virtual -Wno-missing-field-initializers -Wimplicit-fallthrough -Wcast-align $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-zero-length-array>)  # The kernel's headers have them.
 if(PERIPROX_WERROR)
   target_compile_options(periprox_options INTERFACE -Werror)
 endif()

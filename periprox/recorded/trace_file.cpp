@@ -14,7 +14,7 @@ namespace periprox::recorded {
 /// Compressed bytes that were read and not taken yet.
 struct TraceFile::Decompressor {
   struct Free {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+    void operator()(ZSTD_DCtx* freed) const { ZSTD_freeDCtx(freed); }
   };
   std::unique_ptr<ZSTD_DCtx, Free> context{ZSTD_createDCtx()};
   std::vector<std::byte> room = std::vector<std::byte>(ZSTD_DStreamInSize());

@@ -23,7 +23,7 @@ constexpr mode_t kFileMode = 0600;  // Captures hold passwords that were typed.
 
 struct CaptureOutput::Compressor {
   struct Free {
-    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+    void operator()(ZSTD_CCtx* freed) const { ZSTD_freeCCtx(freed); }
   };
   std::unique_ptr<ZSTD_CCtx, Free> context{ZSTD_createCCtx()};
   std::vector<std::byte> room = std::vector<std::byte>(ZSTD_CStreamOutSize());

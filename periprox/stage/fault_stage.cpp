@@ -312,7 +312,7 @@ void FaultStage::on_completed(usb::Urb urb, std::uint64_t number) {
   if (!is_unplugged_) {
     auto strikes = std::move(entry->strikes);
     // Reordering moves the entry.
-    std::ranges::stable_partition(strikes, [this](std::size_t rule) {
+    std::stable_partition(strikes.begin(), strikes.end(), [this](std::size_t rule) {
       return options_.rules[rule].action != Action::Reorder;
     });
     for (const auto rule : strikes) act_after(*entry, rule);

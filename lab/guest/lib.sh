@@ -223,9 +223,17 @@ attach_ours() { # LOCATOR [OPTION]
     PORT=${BASH_REMATCH[1]} LOCAL=${BASH_REMATCH[2]}
 }
 
+# A port is free before the kernel has taken its device out; one that comes meanwhile is taken for the
+# same, if it is put into that port.
+hub_is_empty() { ! compgen -G "/sys/devices/platform/vhci_hcd.*/usb*/*-[1-9]*" > /dev/null; }
+is_unplugged() { [[ ! -e /sys/bus/usb/devices/$1 ]]; } # BUSID
+
 detach() { # PORT
+    local busid
+    busid=$(port_busid "$1")
     must usbip detach -p "$1"
     wait_for port_is_free "$1" || bail_out "port $1 is free after detaching"
+    [[ -z $busid ]] || wait_for is_unplugged "$busid" || bail_out "the kernel takes $busid out"
 }
 
 # --- Drivers and devices -------------------------------------------------------------------------

@@ -32,6 +32,7 @@ check_equal "with nothing attached all ports are free" \
 
 attach_log=$LAB_SCRATCH/attach
 start_attach() { # ARGUMENTS: in the foreground; ATTACH becomes its process
+    wait_for hub_is_empty # So that it is port 0.
     : > "$attach_log"
     "$PERIPROX" attach "$@" > "$attach_log" 2> "$attach_log.err" &
     ATTACH=$!
@@ -88,6 +89,7 @@ expect_clean_dmesg
 
 # --- In the background ---------------------------------------------------------------------------
 
+wait_for hub_is_empty
 check "in the background it returns when the device is usable" \
     grep -q "^port 0: .* ldusb " <("$PERIPROX" attach --background emulated:go_temp)
 check "and the device works on" test -c /dev/ldusb0
@@ -118,6 +120,7 @@ check "export of what does not exist says so" grep -q "no_such" "$LAB_SCRATCH/ex
 # --- Devices of a server -------------------------------------------------------------------------
 
 start_server tcp://127.0.0.1:3240 'emulated:go_temp' emulated:zero
+wait_for hub_is_empty
 must "$PERIPROX" attach --background usbip://127.0.0.1/1-1
 check "the stock tool shows the server" grep -q "usbip://127.0.0.1:3240/1-1" <(usbip port 2> /dev/null)
 fails_with "a device in use" 1 "in use by another client" attach usbip://127.0.0.1/1-1
@@ -188,6 +191,7 @@ check_equal "and nothing is left of its records" "" "$(find /run/periprox/ports 
 expect_clean_dmesg
 
 start_server tcp://127.0.0.1:3240 'emulated:go_temp' emulated:zero
+wait_for hub_is_empty
 check "directly it returns when the device is usable" \
     grep -q "^port 0: .*zero\|^port 0: .*Zero" <("$PERIPROX" attach --direct usbip://127.0.0.1/1-2)
 check_equal "no process of ours serves it" 0 "$(port_field 0 process)"
@@ -199,6 +203,7 @@ expect_clean_dmesg
 
 # --- Through a command and through vsock ---------------------------------------------------------
 
+wait_for hub_is_empty
 must "$PERIPROX" attach --background "usbip+exec:$PERIPROX export emulated:go_temp"
 check "a device at the other end of a command works" test -c /dev/ldusb0
 must "$PERIPROX" detach 0
@@ -206,6 +211,7 @@ check "its command ends with it" wait_for no_periprox_runs
 
 if modprobe vsock_loopback; then
     start_server vsock://any:3240 emulated:zero
+    wait_for hub_is_empty
     must "$PERIPROX" attach --background usbip+vsock://local/1-1
     LOCAL=$(port_field 0 busid)
     bind_usbtest "$LOCAL" 0 0
@@ -230,6 +236,10 @@ check_equal "17 of them on two controllers" "0 30" \
     "$("$PERIPROX" ports | awk '$4 == "low" { print $1 - $1 % 30 }' | sort -nu | xargs)"
 "$PERIPROX" detach --all --wait 60 > /dev/null
 check "all ports are free again" all_ports_free
+# While the kernel still takes the others out, one after another.
+check "devices that are attached at once are usable" \
+    "$PERIPROX" attach --background --wait 120 "${devices[@]:0:6}"
+"$PERIPROX" detach --all --wait 60 > /dev/null
 check "and their process has ended" wait_for no_periprox_runs
 expect_clean_dmesg
 finish

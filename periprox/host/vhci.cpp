@@ -111,6 +111,12 @@ std::vector<VhciPort> Vhci::ports() const {
     const auto text = physical::read_file(folder_ / name);
     if (!text) break;
     auto ports = parse_vhci_status(*text);
+    for (auto& port : ports) {
+      port.controller = i;
+      port.place = port.number - std::find_if(ports.begin(), ports.end(), [&](const auto& first) {
+                                   return first.is_super == port.is_super;
+                                 })->number;
+    }
     all.insert(all.end(), std::make_move_iterator(ports.begin()),
                std::make_move_iterator(ports.end()));
   }
@@ -124,13 +130,38 @@ std::optional<VhciPort> Vhci::port(unsigned number) const {
   return std::nullopt;
 }
 
+/// Whether the hub still has the device that was in a free port before.
+///
+/// linux: drivers/usb/core/hub.c, hub_port_connect_change(). A port is free as soon as its
+/// connection is closed, and the hub takes the device out later. What is plugged in meanwhile is
+/// taken for the same device, and never enumerated.
+bool Vhci::has_leftover(const VhciPort& port) const {
+  const auto controller = folder_.parent_path() / fmt::format("vhci_hcd.{}", port.controller);
+  for (const auto& hub : physical::list_folder(controller)) {
+    if (!hub.starts_with("usb")) continue;
+    const bool is_super = physical::read_number(controller / hub / "speed").value_or(0) > 480;
+    if (is_super != port.is_super) continue;
+    const auto busid = fmt::format("{}-{}", hub.substr(3), port.place + 1);
+    std::error_code ignored;
+    if (std::filesystem::exists(controller / hub / busid, ignored)) return true;
+  }
+  return false;
+}
+
 Result<Vhci::Attached> Vhci::attach(int socket, std::uint32_t devid, usb::Speed speed) const {
   const std::string what = "cannot plug the device into this machine";
-  bool any_of_that_hub = false;
-  for (const auto& port : ports()) {
-    if (port.is_super != usb::is_super(speed)) continue;
-    any_of_that_hub = true;
-    if (port.state != PortState::Free) continue;
+  auto candidates = ports();
+  std::erase_if(candidates,
+                [&](const auto& port) { return port.is_super != usb::is_super(speed); });
+  const bool any_of_that_hub = !candidates.empty();
+  std::erase_if(candidates, [](const auto& port) { return port.state != PortState::Free; });
+  const auto looked_at = candidates.size();
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto port = candidates[i];
+    if (i < looked_at && has_leftover(port)) {
+      candidates.push_back(port);  // Better than none.
+      continue;
+    }
     const auto line =
         fmt::format("{} {} {} {}", port.number, socket, devid, static_cast<unsigned>(speed));
     const int number = write_(folder_ / "attach", line);

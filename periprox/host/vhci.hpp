@@ -40,6 +40,8 @@ struct VhciPort {
   std::optional<usb::Speed> speed;  ///< Of the device, if there is one.
   std::uint32_t devid = 0;          ///< busnum << 16 | devnum at the exporter.
   std::string busid;                ///< Here, e.g. "3-1"; empty until the device has an address.
+  unsigned controller = 0;          ///< Filled in by Vhci::ports().
+  unsigned place = 0;               ///< At its hub, from 0. The same.
   friend bool operator==(const VhciPort&, const VhciPort&) = default;
 };
 
@@ -69,15 +71,18 @@ class Vhci final {
     usb::Speed speed = usb::Speed::High;
   };
   /// Hands a connected stream socket, on which the URBs of a device are answered, to a free port of
-  /// the hub that fits `speed`. A port that somebody else takes meanwhile is passed over; a kernel
-  /// that does not know `SuperPlus` (before 6.12) is told `Super`. The kernel keeps a reference of
-  /// its own: `socket` may be closed afterwards. Busy when no port is free, NoPermission,
-  /// NotSupported for a speed the kernel has no port for.
+  /// the hub that fits `speed`; one that the kernel has not wholly emptied yet is the last choice.
+  /// A port that somebody else takes meanwhile is passed over; a kernel that does not know
+  /// `SuperPlus` (before 6.12) is told `Super`. The kernel keeps a reference of its own: `socket`
+  /// may be closed afterwards. Busy when no port is free, NoPermission, NotSupported for a speed
+  /// the kernel has no port for.
   [[nodiscard]] Result<Attached> attach(int socket, std::uint32_t devid, usb::Speed speed) const;
   /// Takes the device out of a port. NotFound when nothing is plugged in there.
   [[nodiscard]] Result<void> detach(unsigned port) const;
 
  private:
+  [[nodiscard]] bool has_leftover(const VhciPort& port) const;
+
   Vhci(std::filesystem::path folder, Write write)
       : folder_(std::move(folder)), write_(std::move(write)) {}
 

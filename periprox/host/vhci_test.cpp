@@ -44,6 +44,14 @@ class VhciTest : public ::testing::Test {
     std::ofstream(folder / name) << text;
   }
 
+  void put_hub_device(const std::string& hub, std::string_view speed, const std::string& busid,
+                      unsigned controller = 0) {
+    const auto folder =
+        paths_.sys / "devices/platform" / ("vhci_hcd." + std::to_string(controller)) / hub;
+    std::filesystem::create_directories(folder / busid);
+    std::ofstream(folder / "speed") << speed;
+  }
+
   Vhci open() {
     return *Vhci::open(paths_, [this](const std::filesystem::path& path, std::string_view text) {
       written_.push_back(path.filename().string() + ": " + std::string(text));
@@ -126,6 +134,27 @@ TEST_F(VhciTest, TakesTheNextPortWhenSomebodyWasFaster) {
   put("status", kStatus);
   answers_["3 9 1 5"] = EBUSY;
   EXPECT_EQ(open().attach(9, 1, usb::Speed::Super)->port, 5U);
+}
+
+TEST_F(VhciTest, PassesOverAPortWhoseLastDeviceTheHubStillHas) {
+  put("status", kStatus);
+  put_hub_device("usb1", "480", "1-1");
+  put_hub_device("usb2", "5000", "2-1");
+  const auto vhci = open();
+  EXPECT_EQ(vhci.attach(9, 1, usb::Speed::Super)->port, 5U) << "2-1 was in port 3";
+  EXPECT_EQ(vhci.attach(9, 1, usb::Speed::High)->port, 2U) << "1-1 is in port 0";
+  put_hub_device("usb2", "5000", "2-3");
+  EXPECT_EQ(vhci.attach(9, 1, usb::Speed::Super)->port, 3U) << "there is no better one";
+}
+
+TEST_F(VhciTest, LooksForLeftoversAtTheControllerOfThePort) {
+  put("status", "hub port sta spd dev      sockfd local_busid\n");
+  put("status.1",
+      "hub port sta spd dev      sockfd local_busid\n"
+      "hs  0006 004 000 00000000 000000 0-0\n"
+      "hs  0007 004 000 00000000 000000 0-0\n");
+  put_hub_device("usb3", "480", "3-1", 1);
+  EXPECT_EQ(open().attach(9, 1, usb::Speed::Full)->port, 7U);
 }
 
 TEST_F(VhciTest, AnnouncesSuperSpeedToAKernelThatKnowsNoMore) {

@@ -45,6 +45,7 @@ MutableBytes CaptureBuffer::reserve(std::size_t size) {
   auto place = place_of(reserved_from_);
   if (place >= kWarm && read_.load(std::memory_order_acquire) == reserved_from_) {
     base_.store(reserved_from_, std::memory_order_relaxed);
+    gap_.store(kNoGap, std::memory_order_relaxed);  // One that was never committed.
     place = 0;
   }
   const std::size_t skipped = size > capacity_ - place ? capacity_ - place : 0;

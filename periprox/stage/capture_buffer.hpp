@@ -65,6 +65,8 @@ class CaptureBuffer final {
   static constexpr std::size_t kDefaultCapacity = std::size_t{16} << 20;
 
  private:
+  static constexpr std::uint64_t kNoGap = ~std::uint64_t{0};
+
   [[nodiscard]] bool has_unread() const;
   [[nodiscard]] std::size_t place_of(std::uint64_t position) const;
   void wake();
@@ -76,7 +78,7 @@ class CaptureBuffer final {
   // have before it. When the reader has caught up, the base moves to where the next block comes,
   // for the ring's beginning is still in the cache; so it never moves while anything is unread.
   alignas(64) std::atomic<std::uint64_t> written_{0};
-  std::atomic<std::uint64_t> gap_{~std::uint64_t{0}};  // Where the last one begins.
+  std::atomic<std::uint64_t> gap_{kNoGap};  // Where the last one begins.
   std::atomic<std::uint64_t> base_{0};
   std::uint64_t reserved_from_ = 0;
   std::uint64_t reserved_to_ = 0;

@@ -88,6 +88,22 @@ TEST(CaptureBuffer, HasAllItsRoomAfterBeginningAgain) {
   }
 }
 
+TEST(CaptureBuffer, ForgetsTheGapBeforeABlockThatNeverCame) {
+  constexpr std::size_t kLarge = std::size_t{1} << 17;
+  CaptureBuffer buffer(kLarge);
+  ASSERT_TRUE(put(buffer, 0, kLarge / 2));
+  buffer.consume(kLarge / 2);
+  ASSERT_TRUE(put(buffer, 1, kLarge / 2));  // From the front again.
+  ASSERT_TRUE(put(buffer, 2, kLarge / 2 - 64));
+  buffer.consume(buffer.front().size() / 2);
+  ASSERT_FALSE(buffer.reserve(128).empty());  // Behind a gap; not committed.
+  buffer.consume(buffer.front().size());
+  ASSERT_TRUE(put(buffer, 3, 128));
+  const auto blocks = buffer.front();
+  ASSERT_EQ(blocks.size(), 128U);
+  EXPECT_EQ(read_as<le32>(blocks).value(), 3U);
+}
+
 TEST(CaptureBuffer, HasNoRoomWhenItIsFull) {
   CaptureBuffer buffer(kCapacity);
   EXPECT_TRUE(put(buffer, 0, kCapacity / 2));

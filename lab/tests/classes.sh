@@ -78,10 +78,8 @@ local_of() { # IDS: the local bus id of what was attached
 
 storage=$(local_of 0525:a4a5)
 check "usb-storage binds" is_bound_to "$storage:1.0" usb-storage
-disk_of() { basename "$(echo /sys/bus/usb/devices/"$storage"/"$storage":1.0/host*/target*/*/block/*)"; }
-has_disk() { [[ -b /dev/$(disk_of) ]]; }
-wait_for has_disk || bail_out "a disk appears"
-DISK=/dev/$(disk_of)
+wait_for has_block "$storage" || bail_out "a disk appears"
+DISK=/dev/$(block_of "$storage")
 head -c 8M /dev/urandom > "$LAB_SCRATCH/data"
 must mkfs.ext4 -q -F "$DISK"
 mkdir -p /mnt/disk

@@ -1,6 +1,6 @@
 # Devices of every class that QEMU has, on its three generations of host controllers, exported without
-# usbip-host and imported by a second guest over a network, one with the stock usbip, the next with our
-# own attach. What tests them are the kernel's own drivers. With the argument `all`, every device is
+# usbip-host and imported by a second guest over a network, one with our own attach, the next with the
+# stock usbip. What tests them are the kernel's own drivers. With the argument `all`, every device is
 # imported in both ways, and in the guest that has it as well.
 #
 # The first guest has the devices and exports them. Whoever imports one does the same with it; the
@@ -113,7 +113,6 @@ holds_open() { # PROCESS WORD
 
 use_audio() { # NAME
     local bus recorder played errors card
-    card=$(node_of "$LOCAL" 'card[0-9]*')
     wait_for has_node "$LOCAL" 'pcmC[0-9]*p' || bail_out "$1 is a sound card" "$(dmesg | tail -n 20)"
     card=$(node_of "$LOCAL" 'pcmC[0-9]*p')
     card=${card#pcmC}
@@ -132,8 +131,8 @@ use_audio() { # NAME
 
 use_network() { # NAME
     local card
-    wait_for has_node "$LOCAL" 'usb[0-9]*' || true
-    card=$(basename "$(echo "/sys/bus/usb/devices/$LOCAL":*/net/*)")
+    has_card() { card=$(compgen -G "/sys/bus/usb/devices/$LOCAL:*/net/*") && card=${card##*/}; }
+    wait_for has_card || bail_out "$1 is a network card" "$(dmesg | tail -n 20)"
     must ip link set "$card" up
     must ip address add 10.0.2.15/24 dev "$card"
     check "$1: a file comes through it" busybox tftp -g -r GPL-3 -l "$LAB_SCRATCH/file" 10.0.2.2
@@ -213,7 +212,7 @@ import_all() { # HOST HOW
             IFS=: read -r entry_name _ _ use <<< "$entry"
             [[ $entry_name != "$name" ]] || break
         done
-        ways=(stock ours)
+        ways=(ours stock)
         [[ $SCOPE == all ]] || ways=("${ways[count++ % 2]}")
         for way in "${ways[@]}"; do
             import_one "$busid" "$1" "$way"

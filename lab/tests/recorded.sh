@@ -84,17 +84,11 @@ use_serial() { # BUSID
     detach "$PORT"
 }
 
-disk_node() {
-    local found
-    found=$(echo /sys/bus/usb/devices/"$LOCAL"/"$LOCAL":1.0/host*/target*/*/block/*)
-    [[ -e $found ]] && echo "/dev/$(basename "$found")"
-}
-has_disk() { [[ -b $(disk_node) ]]; }
 use_disk() { # BUSID
     attach "$1"
-    wait_for has_disk || bail_out "a disk appears" "$(dmesg | tail -n 8)"
-    OUTCOME=$(dd "if=$(disk_node)" bs=64K count=16 iflag=direct 2> /dev/null | md5sum)
-    OUTCOME+=" $(cat "/sys/block/$(basename "$(disk_node)")/size")"
+    wait_for has_block "$LOCAL" || bail_out "a disk appears" "$(dmesg | tail -n 8)"
+    OUTCOME=$(dd "if=/dev/$(block_of "$LOCAL")" bs=64K count=16 iflag=direct 2> /dev/null | md5sum)
+    OUTCOME+=" $(cat "/sys/block/$(block_of "$LOCAL")/size")"
     detach "$PORT"
 }
 
@@ -154,8 +148,8 @@ modprobe ftdi_sio
 wait_for is_there || bail_out "QEMU's devices are there" "$(dmesg | tail -n 8)"
 start_echo far_end
 LOCAL=$DISK
-wait_for has_disk || bail_out "QEMU's disk appears" "$(dmesg | tail -n 8)"
-must dd if="$LAB_SCRATCH/disk.img" "of=$(disk_node)" bs=64K count=16 oflag=direct
+wait_for has_block "$LOCAL" || bail_out "QEMU's disk appears" "$(dmesg | tail -n 8)"
+must dd if="$LAB_SCRATCH/disk.img" "of=/dev/$(block_of "$LOCAL")" bs=64K count=16 oflag=direct
 
 trace=$LAB_SCRATCH/qemu.pcapng
 start_server tcp://127.0.0.1:3240 --capture "$trace" "$KEYS" "$WIRE" "$DISK"

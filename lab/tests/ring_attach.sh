@@ -49,16 +49,14 @@ expect_clean_dmesg
 must "$PERIPROX" detach "$ZERO"
 check "the ports are free" wait_for all_ports_free
 
-disk_of() { basename "$(echo /sys/bus/usb/devices/"$1"/"$1":1.0/host*/target*/*/block/*)"; }
-has_disk() { [[ -b /dev/$(disk_of "$LOCAL") ]]; }
 mount_disk() {
     attach_over_ring "$DISK"
-    wait_for has_disk || bail_out "a disk appears" "$(dmesg | tail -n 8)"
+    wait_for has_block "$LOCAL" || bail_out "a disk appears" "$(dmesg | tail -n 8)"
 }
 mount_disk
-must mkfs.ext4 -q -F "/dev/$(disk_of "$LOCAL")"
+must mkfs.ext4 -q -F "/dev/$(block_of "$LOCAL")"
 mkdir -p /mnt/disk
-must mount "/dev/$(disk_of "$LOCAL")" /mnt/disk
+must mount "/dev/$(block_of "$LOCAL")" /mnt/disk
 head -c 4M /dev/urandom > "$LAB_SCRATCH/data"
 must cp "$LAB_SCRATCH/data" /mnt/disk/data
 must umount /mnt/disk
@@ -66,8 +64,8 @@ must "$PERIPROX" detach "$DISK"
 check "the ports are free again" wait_for all_ports_free
 # Attached anew, so that nothing comes out of a cache.
 mount_disk
-check "fsck finds nothing wrong" fsck.ext4 -f -n "/dev/$(disk_of "$LOCAL")"
-must mount -o ro "/dev/$(disk_of "$LOCAL")" /mnt/disk
+check "fsck finds nothing wrong" fsck.ext4 -f -n "/dev/$(block_of "$LOCAL")"
+must mount -o ro "/dev/$(block_of "$LOCAL")" /mnt/disk
 check "what was written through the ring is read through it" cmp "$LAB_SCRATCH/data" /mnt/disk/data
 must umount /mnt/disk
 must "$PERIPROX" detach "$DISK"

@@ -92,20 +92,18 @@ composite=$LOCAL
 check "a composite device has a keyboard" is_bound_to "$composite:1.0" usbhid
 check "... a serial port" is_bound_to "$composite:1.1" cdc_acm
 check "... and a disk" is_bound_to "$composite:1.3" usb-storage
-disk_of() { basename "$(echo /sys/bus/usb/devices/"$composite"/"$composite":1.3/host*/target*/*/block/*)"; }
-has_disk() { [[ -b /dev/$(disk_of) ]]; }
-wait_for has_disk || bail_out "the disk appears"
+wait_for has_block "$composite" || bail_out "the disk appears"
 exec 5<> "$TTY"
 rm "$LAB_SCRATCH/received"
 cat <&5 > "$LAB_SCRATCH/received" &
 reader=$!
 head -c 2M /dev/urandom > "$LAB_SCRATCH/block"
-dd "if=$LAB_SCRATCH/block" "of=/dev/$(disk_of)" bs=64K conv=fsync status=none &
+dd "if=$LAB_SCRATCH/block" "of=/dev/$(block_of "$composite")" bs=64K conv=fsync status=none &
 writer=$!
 cat "$LAB_SCRATCH/sent" >&5
 wait "$writer"
 check "its disk is written to while its serial port echoes" \
-    cmp -n 2097152 "$LAB_SCRATCH/block" "/dev/$(disk_of)"
+    cmp -n 2097152 "$LAB_SCRATCH/block" "/dev/$(block_of "$composite")"
 wait_for has_bytes "$LAB_SCRATCH/received" 300000
 kill "$reader"
 check "... every byte" cmp "$LAB_SCRATCH/sent" "$LAB_SCRATCH/received"

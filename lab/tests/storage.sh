@@ -5,16 +5,10 @@
 # lab-timeout: 900
 . "$LAB_REPO/lab/guest/lib.sh"
 
-disk_of() { # BUSID
-    local found
-    found=$(echo /sys/bus/usb/devices/"$1"/"$1":1.0/host*/target*/*/block/*)
-    [[ -e $found ]] && basename "$found"
-}
-has_disk() { [[ -b /dev/$(disk_of "$1") ]]; }
 attach_disk() { # BUSID
     attach "$1"
-    wait_for has_disk "$LOCAL" || bail_out "a disk appears" "$(dmesg | tail -n 8)"
-    DISK=/dev/$(disk_of "$LOCAL")
+    wait_for has_block "$LOCAL" || bail_out "a disk appears" "$(dmesg | tail -n 8)"
+    DISK=/dev/$(block_of "$LOCAL")
 }
 sectors_of() { cat "/sys/block/$(basename "$1")/size"; } # DISK, in 512 bytes
 sum() { md5sum "$@" | cut -d ' ' -f 1; }

@@ -156,6 +156,30 @@ show_server_log() {
     SERVER_LOG=
 }
 
+# --- Captures ------------------------------------------------------------------------------------
+
+# tshark finds nothing malformed in a capture, and a field that only its class has in the traffic of
+# each device named. INTERFACE is the device's name in the capture. tshark runs once, for it starts slowly.
+#
+# Linux asks for the four bytes that a SCSI vital page begins with before it asks for all of it (SPC-4,
+# 6.6: the answer is cut). tshark takes that for malformed, whoever wrote the capture.
+check_dissected() { # FILE INTERFACE:FIELD...
+    local file=$1 item fields options
+    shift
+    # A field that is named twice would be shown once.
+    mapfile -t fields < <(printf '%s\n' "${@##*:}" | sort -u)
+    options=("${fields[@]/#/-e}")
+    must eval "tshark -r '$file' -T fields -e _ws.malformed -e usb.data_len -e frame.interface_name ${options[*]} \
+        > '$LAB_SCRATCH/dissected'"
+    check_equal "tshark finds nothing malformed in $(wc -l < "$LAB_SCRATCH/dissected") packets" "" "$(awk -F '\t' \
+        '$1 != "" && !($1 ~ /SCSI/ && $2 == 4)' "$LAB_SCRATCH/dissected" | head -n 3)"
+    for item in "$@"; do
+        check "tshark sees ${item##*:} in the traffic of ${item%:*}" awk -F '\t' -v name="${item%:*}" \
+            -v "column=$(printf '%s\n' "${fields[@]}" | grep -n -x "${item##*:}" | cut -d : -f 1)" \
+            '$3 == name && $(column + 3) != "" { found = 1 } END { exit !found }' "$LAB_SCRATCH/dissected"
+    done
+}
+
 # --- Ports of vhci_hcd ---------------------------------------------------------------------------
 
 # The rows of all ports of all controllers: "HUB PORT STATE SPEED DEVID SOCKFD BUSID".

@@ -200,6 +200,14 @@ DEVICES=(
     "serial:0403:6001:use_serial serial"
 )
 
+# What tshark has only for traffic that it takes for that of their class. It does not know MTP.
+declare -A FIELDS=(
+    [storage]="scsi_sbc.opcode scsi.inquiry.vendor_id" [uas]="uasp.iu_id scsi_sbc.opcode"
+    [audio]="usbaudio.as_if_subtype usb.iso.data" [network]=usbcom.control.request_code
+    [tablet]=usbhid.data [mtp]=usb.capdata [keyboard]=usbhid.data [reader]=usbccid.bMessageType
+    [serial]=ftdi-ft.bRequest
+)
+
 import_one() { # BUSID HOST stock|ours
     if [[ $3 == stock ]]; then attach "$1" "$2"; else attach_ours "usbip://$2/$1"; fi
 }
@@ -248,7 +256,7 @@ if [[ $LAB_GUEST == 1 ]]; then
     expect_clean_dmesg "the kernel log is clean after booting"
 
     # shellcheck disable=SC2046
-    start_server "tcp://0.0.0.0:3240" $(cut -d ' ' -f 2 "$LAB_SCRATCH/devices")
+    start_server "tcp://0.0.0.0:3240" --capture "$LAB_SCRATCH/trace.pcapng" --snaplen 2048 $(cut -d ' ' -f 2 "$LAB_SCRATCH/devices")
     check "usbip-host is not loaded" bash -c "! lsmod | grep -q usbip_host"
     [[ $SCOPE != all ]] || import_all 127.0.0.1 here < "$LAB_SCRATCH/devices"
 
@@ -262,6 +270,10 @@ if [[ $LAB_GUEST == 1 ]]; then
     ok "the second guest comes to its end"
     stop_server TERM
     check_equal "the server ends with status 0" 0 "$SERVER_STATUS"
+    mapfile -t fields < <(while read -r name busid; do
+        for field in ${FIELDS[$name]}; do echo "$busid:$field"; done
+    done < "$LAB_SCRATCH/devices")
+    check_dissected "$LAB_SCRATCH/trace.pcapng" "${fields[@]}"
     expect_clean_dmesg
 else
     # The first guest comes to it when it is done itself. Seldom, so that asking costs it little; what

@@ -22,7 +22,7 @@
 #include "periprox/base/unique_fd.hpp"
 #include "periprox/emulated/catalog.hpp"
 #include "periprox/host/blocking.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::bench {
 namespace {
@@ -138,7 +138,7 @@ class Disk {
   UniqueFd file_;
   std::vector<std::byte> memory_ = std::vector<std::byte>(kLargestAccess + kPage);
   MutableBytes data_;
-  link::Loop loop_;
+  Loop loop_;
   std::unique_ptr<usb::Device> device_;
   std::unique_ptr<host::Blocking> host_;
 };
@@ -237,7 +237,7 @@ void storage_rows(Bench& bench) {
 void isochronous_rows(Bench& bench, std::chrono::seconds how_long) {
   const auto name = fmt::format("ISO frames missed in {} s", how_long.count());
   if (!bench.wants(name)) return;
-  link::Loop loop;
+  Loop loop;
   const auto epoch = loop.now();
   auto device = emulated::create("zero", {{"iso_interval_us", "125"}}, loop);
   if (!device) give_up(device.error().text());

@@ -12,9 +12,9 @@
 #include "bench/null_device.hpp"
 #include "bench/report.hpp"
 #include "bench/sockets.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/memory_pump.hpp"
 #include "periprox/link/shared_memory.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/session/ring_client.hpp"
 #include "periprox/session/ring_server.hpp"
 
@@ -63,14 +63,14 @@ class RingServerThread {
   }
 
  private:
-  link::Loop loop_;
+  Loop loop_;
   link::Spinner spinner_{loop_};
   NullDevice device_{true};
   OneExport exports_{device_};
   std::thread thread_;
 };
 
-void run_loop_for(link::Loop& loop, Duration how_long) {
+void run_loop_for(Loop& loop, Duration how_long) {
   bool is_over = false;
   loop.call_at(loop.now() + how_long, [&is_over] { is_over = true; });
   loop.run_until([&is_over] { return is_over; });
@@ -100,7 +100,7 @@ struct RingPath::Impl {
     loop.run_until([&ready] { return ready; });
   }
 
-  link::Loop loop;
+  Loop loop;
   link::Spinner spinner{loop};
   Traffic traffic{loop};
   std::unique_ptr<RingServerThread> server;

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::bench {
 

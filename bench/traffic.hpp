@@ -7,7 +7,7 @@
 
 #include "periprox/usb/device.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -23,7 +23,7 @@ struct UrbShape {
 /// Submits to the devices in turn. Ends the program when an URB fails: then nothing was measured.
 class Traffic final : private usb::CompletionSink {
  public:
-  explicit Traffic(link::Loop& loop) : loop_(loop) {}
+  explicit Traffic(Loop& loop) : loop_(loop) {}
   void add(usb::Device& device) { devices_.push_back(&device); }
 
   /// Seconds for `count` URBs, at most `in_flight` of them pending.
@@ -37,7 +37,7 @@ class Traffic final : private usb::CompletionSink {
   void submit_next();
   void on_completed(usb::Urb urb, std::uint64_t cookie) override;
 
-  link::Loop& loop_;
+  Loop& loop_;
   usb::UrbPool urbs_;
   std::vector<usb::Device*> devices_;
   UrbShape shape_;

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "bench/null_device.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pump.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/session/usbip_client.hpp"
 #include "periprox/session/usbip_server.hpp"
 #include "periprox/stage/capture_file.hpp"
@@ -86,7 +86,7 @@ class ServerThread {
     return device_;
   }
 
-  link::Loop loop_;
+  Loop loop_;
   NullDevice device_;
   std::unique_ptr<stage::CaptureFile> file_;
   std::unique_ptr<stage::CaptureStage> stage_;
@@ -118,7 +118,7 @@ struct UrbPath::Impl {
     loop.run_until([&] { return ready == sessions; });
   }
 
-  link::Loop loop;
+  Loop loop;
   Traffic traffic{loop};
   std::vector<std::unique_ptr<link::Pump>> pumps;
   std::unique_ptr<ServerThread> server;
@@ -135,7 +135,7 @@ double UrbPath::run(const UrbShape& shape, std::size_t count, std::size_t in_fli
 const std::vector<double>& UrbPath::latencies() const { return impl_->traffic.latencies(); }
 
 double idle_session_bytes(std::size_t sessions) {
-  link::Loop loop;
+  Loop loop;
   NullDevice device;
   std::vector<UniqueFd> peers;
   std::vector<UniqueFd> ends;

@@ -11,7 +11,7 @@ import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]periprox/([a-z]+)/')
 # Third-party headers that reach a socket, a thread or the outside; sans-IO rooms must not see them.
-IO_HEADER = re.compile(r'^\s*#\s*include\s*<(asio|sys/socket|sys/epoll|poll|thread|unistd|fcntl|sys/ioctl)\b')
+IO_HEADER = re.compile(r'^\s*#\s*include\s*<(sys/socket|sys/epoll|poll|thread|unistd|fcntl|sys/ioctl)\b')
 SANS_IO_ROOMS = {"usb", "wire", "session"}
 
 

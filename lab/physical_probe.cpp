@@ -2,7 +2,6 @@
 // with a host controller can tell about usbfs. Each command prints "ok - NAME" or "not ok - NAME:
 // WHY" for each thing it looked at, and fails if any of them failed.
 #include <algorithm>
-#include <asio.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -12,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "periprox/loop/loop.hpp"
+#include "periprox/loop/signals.hpp"
 #include "periprox/physical/hotplug.hpp"
 #include "periprox/physical/names.hpp"
 #include "periprox/physical/open_device.hpp"
@@ -96,14 +97,9 @@ class Bench final : public usb::CompletionSink {
 
   void on_completed(usb::Urb urb, std::uint64_t) override { then(std::move(urb)); }
 
-  void run_until(const std::function<bool()>& done) {
-    while (!done()) {
-      loop.restart();
-      loop.run_one();
-    }
-  }
+  void run_until(const std::function<bool()>& done) { loop.run_until(done); }
 
-  asio::io_context loop;
+  Loop loop;
   BlockingPool pool;
   std::unique_ptr<UsbfsDevice> device;
   std::string busid;
@@ -336,9 +332,8 @@ int isochronous(const std::string& words, int urbs) {
 int hold(const std::string& words) {
   Bench bench;
   if (!bench.open(words)) return 1;
-  asio::signal_set signals(bench.loop, SIGINT, SIGTERM);
   bool stop = false;
-  signals.async_wait([&](std::error_code error, int) { stop = !error; });
+  const Signals signals(bench.loop, {SIGINT, SIGTERM}, [&] { stop = true; });
   int gone_urbs = 0;
   bench.then = [&](usb::Urb urb) {
     if (urb->status == Status::DeviceGone) {
@@ -394,13 +389,12 @@ int restore() {
 
 /// Prints what comes and goes until a signal.
 int watch() {
-  asio::io_context loop;
+  Loop loop;
   const Hotplug hotplug(
       loop, {}, [](const auto& device) { std::cout << "added " << device.busid << std::endl; },
       [](const auto& device) { std::cout << "removed " << device.busid << std::endl; });
   std::cout << (hotplug.listens_to_kernel() ? "listening" : "polling") << std::endl;
-  asio::signal_set signals(loop, SIGINT, SIGTERM);
-  signals.async_wait([&](std::error_code, int) { loop.stop(); });
+  const Signals signals(loop, {SIGINT, SIGTERM}, [&] { loop.stop(); });
   loop.run();
   return 0;
 }

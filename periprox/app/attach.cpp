@@ -1,8 +1,6 @@
 // periprox attach: open the devices, plug them into the kernel, say so, keep them there until a
 // signal comes, or until they are unplugged at either end.
 #include <algorithm>
-#include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 #include <csignal>
 #include <functional>
 #include <map>
@@ -17,7 +15,8 @@
 #include "periprox/app/verbs.hpp"
 #include "periprox/app/watchable.hpp"
 #include "periprox/host/virtual_ports.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
+#include "periprox/loop/signals.hpp"
 #include "periprox/service/locator.hpp"
 #include "periprox/service/opener.hpp"
 #include "periprox/service/printable.hpp"
@@ -43,20 +42,19 @@ host::Origin origin_of(const std::string& text, const service::Locator& locator)
 /// One run of the verb.
 class Attaching {
  public:
-  Attaching(const AttachOptions& options, Output& output, link::Loop& loop,
+  Attaching(const AttachOptions& options, Output& output, Loop& loop,
             std::shared_ptr<service::Stages> stages, std::function<void()> when_usable)
       : options_(options),
         output_(output),
         loop_(loop),
         when_usable_(std::move(when_usable)),
-        signals_(loop_.io(), SIGINT, SIGTERM, SIGHUP),
+        signals_(loop_, {SIGINT, SIGTERM, SIGHUP}, [this] { stopping_ = true; }),
         opener_(
             loop_, print_advice, stages,
             [](std::string_view note) { log_line(LogLevel::Info, note); }, options.silence),
         stages_(std::move(stages)),
         remote_(loop_, options.silence),
         watchable_(loop_) {
-    signals_.async_wait([this](const std::error_code& error, int) { stopping_ = !error; });
     stages_->on_reconnected(
         [this](service::OpenedDevice device) { plug_again(std::move(device)); });
   }
@@ -233,10 +231,10 @@ class Attaching {
 
   const AttachOptions& options_;
   Output& output_;
-  link::Loop& loop_;
+  Loop& loop_;
   std::function<void()> when_usable_;
-  asio::signal_set signals_;
   bool stopping_ = false;
+  Signals signals_;
   service::Opener opener_;
   std::shared_ptr<service::Stages> stages_;
   service::RemoteOpener remote_;
@@ -251,7 +249,7 @@ class Attaching {
 
 Result<void> attach_here(const AttachOptions& options, Output& output,
                          const std::function<void()>& when_usable) {
-  link::Loop loop;
+  Loop loop;
   auto stage_options = options.stages;
   stage_options.watchable = !options.direct;
   auto stages = service::Stages::create(stage_options, loop, print_advice);

@@ -3,7 +3,7 @@
 
 #include "periprox/app/port_words.hpp"
 #include "periprox/app/verbs.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/printable.hpp"
 
 namespace periprox::app {
@@ -33,7 +33,7 @@ Result<std::set<unsigned>> chosen_ports(const DetachOptions& options,
 }  // namespace
 
 Result<void> detach(const DetachOptions& options, Output& output) {
-  link::Loop loop;
+  Loop loop;
   auto ports = host::VirtualPorts::open(loop, {.detaching = options.wait});
   if (!ports) return forward_error(ports);
   const auto chosen = chosen_ports(options, **ports);

@@ -1,29 +1,23 @@
 #include "periprox/app/device_session.hpp"
 
-#include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 #include <csignal>
 #include <optional>
 #include <utility>
 
 #include "periprox/app/output.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
+#include "periprox/loop/signals.hpp"
 #include "periprox/service/opener.hpp"
 #include "periprox/service/stages.hpp"
 
 namespace periprox::app {
 
 struct DeviceSession::Parts {
-  Parts() : signals(loop.io(), SIGINT, SIGTERM) {
-    signals.async_wait([this](const std::error_code& error, int) {
-      if (error) return;
-      interrupted = true;
-      if (host) host->interrupt();
-    });
-  }
-
-  link::Loop loop;
-  asio::signal_set signals;
+  Loop loop;
+  Signals signals{loop, {SIGINT, SIGTERM}, [this] {
+                    interrupted = true;
+                    if (host) host->interrupt();
+                  }};
   std::optional<service::Opener> opener;
   service::OpenedDevice opened;
   std::optional<host::Blocking> host;

@@ -4,8 +4,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 #include <cerrno>
 #include <csignal>
 #include <memory>
@@ -15,9 +13,10 @@
 #include "periprox/app/log.hpp"
 #include "periprox/app/verbs.hpp"
 #include "periprox/app/watchable.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pump.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
+#include "periprox/loop/signals.hpp"
 #include "periprox/service/opener.hpp"
 #include "periprox/service/stages.hpp"
 #include "periprox/session/usbip_server.hpp"
@@ -73,10 +72,9 @@ Result<void> export_device(const ExportOptions& options) {
   auto connection = standard_connection();
   if (!connection) return forward_error(connection);
 
-  link::Loop loop;
+  Loop loop;
   bool stopping = false;
-  asio::signal_set signals(loop.io(), SIGINT, SIGTERM, SIGHUP);
-  signals.async_wait([&stopping](const std::error_code& error, int) { stopping = !error; });
+  const Signals signals(loop, {SIGINT, SIGTERM, SIGHUP}, [&stopping] { stopping = true; });
   const auto advise = [](std::string_view advice) { log_line(LogLevel::Warning, advice); };
   auto stage_options = options.stages;
   stage_options.watchable = true;

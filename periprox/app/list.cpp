@@ -6,7 +6,7 @@
 #include "periprox/app/table.hpp"
 #include "periprox/app/verbs.hpp"
 #include "periprox/emulated/catalog.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/inventory.hpp"
 #include "periprox/physical/names.hpp"
 #include "periprox/service/locator.hpp"
@@ -96,7 +96,7 @@ std::string device_table(const std::vector<session::ListedDevice>& devices,
 /// Asks `server`, an address that `opener` knows, and waits for the answer.
 template <typename Opener, typename Address>
 Result<void> list_at(const Address& server, const ListOptions& options, Output& output) {
-  link::Loop loop;
+  Loop loop;
   std::optional<Result<std::vector<session::ListedDevice>>> listed;
   Opener opener(loop);
   opener.list(server, [&](auto result) { listed = std::move(result); });

@@ -3,12 +3,12 @@
 
 #include "periprox/app/port_words.hpp"
 #include "periprox/app/verbs.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::app {
 
 Result<void> ports(const PortsOptions& options, Output& output) {
-  link::Loop loop;
+  Loop loop;
   const auto virtual_ports = host::VirtualPorts::open(loop);
   if (!virtual_ports) return tl::make_unexpected(virtual_ports.error());
   auto rows = (*virtual_ports)->list();

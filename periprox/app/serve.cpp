@@ -1,8 +1,6 @@
 // periprox serve: open the devices, listen, say that it is ready, serve until a signal comes.
 #include "periprox/app/verbs.hpp"
 
-#include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 #include <csignal>
 #include <optional>
 #include <vector>
@@ -11,7 +9,8 @@
 #include "periprox/app/json.hpp"
 #include "periprox/app/log.hpp"
 #include "periprox/app/watch_place.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
+#include "periprox/loop/signals.hpp"
 #include "periprox/service/export_table.hpp"
 #include "periprox/service/locator.hpp"
 #include "periprox/service/opener.hpp"
@@ -55,12 +54,12 @@ bool is_local(const link::Address& address) {
 /// One run of the verb.
 class Serving {
  public:
-  Serving(const ServeOptions& options, Output& output, link::Loop& loop,
+  Serving(const ServeOptions& options, Output& output, Loop& loop,
           std::shared_ptr<service::Stages> stages)
       : options_(options),
         output_(output),
         loop_(loop),
-        signals_(loop_.io(), SIGINT, SIGTERM),
+        signals_(loop_, {SIGINT, SIGTERM}, [this] { stopping_ = true; }),
         opener_(
             loop_,
             [this](std::string_view advice) {
@@ -83,7 +82,6 @@ class Serving {
         plugged_(loop_, opener_, exports_,
                  [this](const service::Event& event) { on_event(event); }) {
     stages_->on_reconnected([this](service::OpenedDevice device) { add_again(std::move(device)); });
-    signals_.async_wait([this](const std::error_code& error, int) { stopping_ = !error; });
   }
 
   Result<void> run() {
@@ -258,9 +256,9 @@ class Serving {
 
   const ServeOptions& options_;
   Output& output_;
-  link::Loop& loop_;
-  asio::signal_set signals_;
+  Loop& loop_;
   bool stopping_ = false;
+  Signals signals_;
   service::Opener opener_;
   std::shared_ptr<service::Stages> stages_;
   service::ExportTable exports_;
@@ -277,7 +275,7 @@ class Serving {
 Result<void> serve(const ServeOptions& options, Output& output) {
   start_log(least_level(options));
   raise_descriptor_limit();
-  link::Loop loop;
+  Loop loop;
   auto stage_options = options.stages;
   stage_options.watchable = true;
   auto stages = service::Stages::create(stage_options, loop, print_advice);

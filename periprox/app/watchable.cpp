@@ -8,7 +8,7 @@
 
 namespace periprox::app {
 
-Watchable::Watchable(link::Loop& loop)
+Watchable::Watchable(Loop& loop)
     : loop_(loop),
       server_(
           loop, [this] { return entries(); }, [this] { return ready_json({}, entries()); },

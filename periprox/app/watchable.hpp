@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/opened_device.hpp"
 #include "periprox/service/watch_server.hpp"
 
@@ -15,7 +15,7 @@ namespace periprox::app {
 /// Single-threaded, on `loop`, which outlives it.
 class Watchable final {
  public:
-  explicit Watchable(link::Loop& loop);
+  explicit Watchable(Loop& loop);
   Watchable(const Watchable&) = delete;
   Watchable& operator=(const Watchable&) = delete;
 
@@ -38,7 +38,7 @@ class Watchable final {
 
   void listen();
 
-  link::Loop& loop_;
+  Loop& loop_;
   bool listening_ = false;
   std::vector<Shown> shown_;
   service::WatchServer server_;

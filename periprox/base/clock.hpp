@@ -17,7 +17,7 @@ using Duration = std::chrono::nanoseconds;
 using TimerId = StrongId<struct TimerTag, std::uint64_t>;
 
 /// Calls back at an instant, on the thread of the event loop that it belongs to. The real one is
-/// link::Loop; tests use SimulatedTimers. Not thread-safe.
+/// Loop; tests use SimulatedTimers. Not thread-safe.
 class Timers {
  public:
   virtual ~Timers() = default;

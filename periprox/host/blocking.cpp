@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::host {
 
-Blocking::Blocking(link::Loop& loop, usb::Device& device) : loop_(loop), local_(device, loop) {}
+Blocking::Blocking(Loop& loop, usb::Device& device) : loop_(loop), local_(device, loop) {}
 
 Outcome Blocking::control(const usb::SetupPacket& setup, Bytes data, Duration timeout) {
   return run(

@@ -8,7 +8,7 @@
 #include "periprox/base/result.hpp"
 #include "periprox/host/local.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -18,7 +18,7 @@ namespace periprox::host {
 class Blocking final {
  public:
   /// `loop` and `device` outlive it.
-  Blocking(link::Loop& loop, usb::Device& device);
+  Blocking(Loop& loop, usb::Device& device);
 
   [[nodiscard]] usb::Device& device() const { return local_.device(); }
   Outcome control(const usb::SetupPacket& setup, Bytes data, Duration timeout);
@@ -35,7 +35,7 @@ class Blocking final {
  private:
   Outcome run(const std::function<TransferId(Local::Done)>& start);
 
-  link::Loop& loop_;
+  Loop& loop_;
   Local local_;
   std::optional<TransferId> under_way_;
   bool interrupted_ = false;

@@ -4,7 +4,7 @@
 
 #include "periprox/emulated/catalog.hpp"
 #include "periprox/host/read_strings.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::host {
 namespace {
@@ -17,7 +17,7 @@ using usb::Status;
 struct Rig {
   explicit Rig(std::string_view name, const emulated::Settings& settings = {})
       : device(emulated::create(name, settings, loop).value()), host(loop, *device) {}
-  link::Loop loop;
+  Loop loop;
   std::unique_ptr<usb::Device> device;
   Blocking host;
 };

@@ -8,7 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::host {
 namespace {
@@ -26,8 +26,7 @@ bool fits_an_address(const std::filesystem::path& path) {
 
 /// A request that was made and is not answered yet.
 struct Asking : std::enable_shared_from_this<Asking> {
-  Asking(link::Loop& the_loop, UniqueFd connected, TimePoint limit,
-         std::function<void(bool)> handler)
+  Asking(Loop& the_loop, UniqueFd connected, TimePoint limit, std::function<void(bool)> handler)
       : loop(the_loop),
         socket(std::move(connected)),
         deadline(limit),
@@ -43,7 +42,7 @@ struct Asking : std::enable_shared_from_this<Asking> {
     }
   }
 
-  link::Loop& loop;
+  Loop& loop;
   UniqueFd socket;
   TimePoint deadline;
   std::function<void(bool)> answered;
@@ -51,8 +50,7 @@ struct Asking : std::enable_shared_from_this<Asking> {
 
 }  // namespace
 
-std::optional<link::Listener> hear_unplug_requests(link::Loop& loop,
-                                                   const std::filesystem::path& path,
+std::optional<link::Listener> hear_unplug_requests(Loop& loop, const std::filesystem::path& path,
                                                    std::function<void()> requested) {
   if (!fits_an_address(path)) return std::nullopt;
   // Whoever listens there still serves a device that was in this port before.
@@ -65,7 +63,7 @@ std::optional<link::Listener> hear_unplug_requests(link::Loop& loop,
   return std::move(*listener);
 }
 
-void request_unplug(link::Loop& loop, const std::filesystem::path& path, Duration patience,
+void request_unplug(Loop& loop, const std::filesystem::path& path, Duration patience,
                     std::function<void(bool heard)> answered) {
   if (!fits_an_address(path)) {
     loop.post([answered = std::move(answered)] { answered(false); });

@@ -15,7 +15,7 @@
 #include "periprox/base/clock.hpp"
 #include "periprox/link/socket.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -23,13 +23,13 @@ namespace periprox::host {
 
 /// Calls `requested` for each request that comes to `path`, on the loop, until the result is
 /// destroyed. A socket that somebody left there is replaced. Empty when nothing can listen there.
-[[nodiscard]] std::optional<link::Listener> hear_unplug_requests(link::Loop& loop,
+[[nodiscard]] std::optional<link::Listener> hear_unplug_requests(Loop& loop,
                                                                  const std::filesystem::path& path,
                                                                  std::function<void()> requested);
 
 /// Asks whoever listens at `path`. `answered` is called once, on the loop: true when the request
 /// was heard; false at once when nobody listens there, and when it is not heard within `patience`.
-void request_unplug(link::Loop& loop, const std::filesystem::path& path, Duration patience,
+void request_unplug(Loop& loop, const std::filesystem::path& path, Duration patience,
                     std::function<void(bool heard)> answered);
 
 }  // namespace periprox::host

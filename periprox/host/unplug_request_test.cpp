@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::host {
 namespace {
@@ -30,7 +30,7 @@ class UnplugRequest : public ::testing::Test {
   [[nodiscard]] std::filesystem::path path() const { return root_ / "0.unplug"; }
 
   std::filesystem::path root_;
-  link::Loop loop_;
+  Loop loop_;
   int requests_ = 0;
 };
 
@@ -47,7 +47,7 @@ TEST_F(UnplugRequest, IsNotHeardWhereNobodyIs) { EXPECT_FALSE(ask(path())); }
 
 TEST_F(UnplugRequest, IsNotHeardWhereSomebodyWas) {
   {
-    link::Loop killed;
+    Loop killed;
     const auto hearing = hear_unplug_requests(killed, path(), [] {});
     std::filesystem::rename(path(), root_ / "kept");
   }
@@ -56,7 +56,7 @@ TEST_F(UnplugRequest, IsNotHeardWhereSomebodyWas) {
 }
 
 TEST_F(UnplugRequest, IsNotHeardByAProcessThatIsStopped) {
-  link::Loop stopped;
+  Loop stopped;
   const auto hearing = hear_unplug_requests(stopped, path(), [&] { ++requests_; });
   ASSERT_TRUE(hearing);
   EXPECT_FALSE(ask(path(), std::chrono::milliseconds(50)));
@@ -64,7 +64,7 @@ TEST_F(UnplugRequest, IsNotHeardByAProcessThatIsStopped) {
 }
 
 TEST_F(UnplugRequest, GoesToTheLastWhoListens) {
-  link::Loop before;
+  Loop before;
   const auto earlier = hear_unplug_requests(before, path(), [] {});
   const auto hearing = hear_unplug_requests(loop_, path(), [&] { ++requests_; });
   ASSERT_TRUE(hearing);

@@ -24,7 +24,7 @@
 #include "periprox/usb/device.hpp"
 #include "periprox/usb/speed.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -94,7 +94,7 @@ class VirtualPorts final {
   using Done = std::function<void(Result<void>)>;
 
   /// NotSupported on platforms without virtual ports, NotFound where a module is missing.
-  [[nodiscard]] static Result<std::unique_ptr<VirtualPorts>> open(link::Loop& loop,
+  [[nodiscard]] static Result<std::unique_ptr<VirtualPorts>> open(Loop& loop,
                                                                   VirtualPortsOptions options = {});
   ~VirtualPorts();
   VirtualPorts(const VirtualPorts&) = delete;

@@ -7,7 +7,7 @@ namespace periprox::host {
 
 struct VirtualPorts::Impl {};
 
-Result<std::unique_ptr<VirtualPorts>> VirtualPorts::open(link::Loop& /*loop*/,
+Result<std::unique_ptr<VirtualPorts>> VirtualPorts::open(Loop& /*loop*/,
                                                          VirtualPortsOptions /*options*/) {
 #if defined(_WIN32)
   return fail(Error::Kind::NotSupported, "cannot plug a device into this machine",

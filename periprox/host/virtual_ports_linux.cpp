@@ -15,9 +15,9 @@
 #include "periprox/host/unplug_request.hpp"
 #include "periprox/host/vhci.hpp"
 #include "periprox/host/virtual_ports.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pump.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/names.hpp"
 #include "periprox/physical/sysfs.hpp"
 #include "periprox/session/usbip_server.hpp"
@@ -72,7 +72,7 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
     std::optional<TimePoint> binding_deadline;  ///< Once it is configured.
   };
 
-  Impl(link::Loop& the_loop, Vhci the_vhci, VirtualPortsOptions the_options)
+  Impl(Loop& the_loop, Vhci the_vhci, VirtualPortsOptions the_options)
       : loop(the_loop), vhci(std::move(the_vhci)), options(the_options) {}
 
   ~Impl() {
@@ -313,7 +313,7 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
                  });
   }
 
-  link::Loop& loop;
+  Loop& loop;
   Vhci vhci;
   VirtualPortsOptions options;
   physical::SystemPaths paths;
@@ -323,8 +323,7 @@ struct VirtualPorts::Impl : std::enable_shared_from_this<VirtualPorts::Impl> {
   std::uint64_t last_id = 0;
 };
 
-Result<std::unique_ptr<VirtualPorts>> VirtualPorts::open(link::Loop& loop,
-                                                         VirtualPortsOptions options) {
+Result<std::unique_ptr<VirtualPorts>> VirtualPorts::open(Loop& loop, VirtualPortsOptions options) {
   auto vhci = Vhci::open();
   if (!vhci) return forward_error(vhci);
   return std::unique_ptr<VirtualPorts>(

@@ -12,15 +12,12 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/post.hpp>
 #include <cerrno>
 #include <optional>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/spin_budget.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {
@@ -40,31 +37,32 @@ void relax() {
 
 namespace detail {
 
-// Shared with the handlers that Asio holds: the last of them may run after the pump is gone.
+// Shared with what was posted to the loop: the last of it may run after the pump is gone.
 struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl> {
   MemoryPumpImpl(Loop& the_loop, Spinner& the_spinner, UniqueFd fd,
                  std::unique_ptr<MemoryProtocol> the_protocol, MemoryWaiting how,
                  MemoryPump::Ended the_ended)
       : loop(the_loop),
         spinner(the_spinner),
-        channel(loop.io()),
+        channel(std::move(fd)),
+        has_channel(static_cast<bool>(channel)),
         protocol(std::move(the_protocol)),
         waiting(how),
         budget(how.spin),
-        ended(std::move(the_ended)) {
-    has_channel = static_cast<bool>(fd);
-    if (has_channel) channel.assign(fd.release());
-  }
+        ended(std::move(the_ended)) {}
 
   void start() {
     protocol->set_waker(this);
-    if (has_channel) await_doorbell();
+    if (has_channel) {
+      watch.emplace(loop, channel.get(), [this](Ready) { read_channel(); });
+      watch->want({.read = true});
+    }
     wake();  // Nobody's callback is called from within a constructor.
   }
 
   void wake() override {
     if (std::exchange(wake_posted, true)) return;
-    asio::post(loop.io(), [self = shared_from_this()] {
+    loop.post([self = shared_from_this()] {
       self->wake_posted = false;
       if (self->dead) return;
       self->look(self->loop.now());
@@ -137,26 +135,19 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
     // Full means that enough bytes wait there already. MSG_DONTWAIT: not even a hostile peer can
     // make this wait.
     const char doorbell = 0;
-    (void)::send(channel.native_handle(), &doorbell, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-  }
-
-  void await_doorbell() {
-    channel.async_wait(asio::posix::stream_descriptor::wait_read,
-                       [self = shared_from_this()](std::error_code error) {
-                         if (error || self->dead) return;
-                         self->read_channel();
-                       });
+    (void)::send(channel.get(), &doorbell, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 
   void read_channel() {
+    const auto keep = shared_from_this();
+    if (dead) return;
     std::array<char, 256> bytes;
-    const auto got = ::recv(channel.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const auto got = ::recv(channel.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (got == 0) {
       hung_up(std::nullopt);
     } else if (got < 0 && errno != EAGAIN && errno != EINTR) {
       hung_up(errno_error(errno, "the connection broke"));
     } else {
-      await_doorbell();
       const auto now = loop.now();
       // Looking by the clock finds what it finds late; only a doorbell says when it came.
       if (!awake) budget.woken_after(now - last_moved);
@@ -166,6 +157,7 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
   }
 
   void hung_up(std::optional<Error> error) {
+    watch.reset();
     protocol->peer_gone(std::move(error));
     look(loop.now());
   }
@@ -176,20 +168,22 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
     if (std::exchange(dead, true)) return;
     if (armed) loop.cancel(timer);
     // Not from within a look: the spinner is at it.
-    asio::post(loop.io(), [self = shared_from_this()] {
+    loop.post([self = shared_from_this()] {
       self->close_channel();
       if (const auto call = std::exchange(self->ended, {})) call(*self->protocol);
     });
   }
 
   void close_channel() {
-    std::error_code ignored;
-    if (has_channel) channel.close(ignored);
+    watch.reset();
+    channel.reset();
   }
 
   Loop& loop;
   Spinner& spinner;
-  asio::posix::stream_descriptor channel;
+  UniqueFd channel;
+  bool has_channel;
+  std::optional<Watch> watch;
   std::unique_ptr<MemoryProtocol> protocol;
   MemoryWaiting waiting;
   SpinBudget budget;
@@ -198,7 +192,6 @@ struct MemoryPumpImpl final : Waker, std::enable_shared_from_this<MemoryPumpImpl
   std::optional<TimePoint> armed;
   TimePoint last_moved{};
   Duration pause{};
-  bool has_channel = false;
   bool wake_posted = false;
   bool awake = false;
   bool dead = false;
@@ -218,7 +211,7 @@ void Spinner::add(std::shared_ptr<detail::MemoryPumpImpl> pump) {
 
 void Spinner::post_slice() {
   if (awake_.empty() || std::exchange(posted_, true)) return;
-  asio::post(loop_.io(), [self = self_] {
+  loop_.post([self = self_] {
     if (*self == nullptr) return;
     (*self)->posted_ = false;
     (*self)->slice();

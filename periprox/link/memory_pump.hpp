@@ -14,9 +14,12 @@
 #include "periprox/base/memory_protocol.hpp"
 #include "periprox/base/unique_fd.hpp"
 
+namespace periprox {
+class Loop;
+}
+
 namespace periprox::link {
 
-class Loop;
 class MemoryPump;
 
 namespace detail {

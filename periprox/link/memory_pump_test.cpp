@@ -5,8 +5,8 @@
 #include <memory>
 #include <optional>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/testing.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {

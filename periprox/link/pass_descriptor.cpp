@@ -4,14 +4,13 @@
 #include <sys/uio.h>
 
 #include <array>
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {
@@ -39,17 +38,15 @@ std::vector<UniqueFd> take_descriptors(msghdr& header) {
 struct Receiving : std::enable_shared_from_this<Receiving> {
   Receiving(Loop& the_loop, UniqueFd fd, std::size_t the_size,
             std::function<void(Result<PassedDescriptor>)> handler)
-      : loop(the_loop), socket(loop.io(), fd.release()), size(the_size), done(std::move(handler)) {}
+      : loop(the_loop), socket(std::move(fd)), size(the_size), done(std::move(handler)) {}
 
   void start(Duration timeout) {
     timer = loop.call_at(loop.now() + timeout, [self = shared_from_this()] {
       self->finish(fail(Error::Kind::Failed, "the server did not hand over its memory",
                         "no reply in time", "check that it listens on ring://"));
     });
-    socket.async_wait(asio::posix::stream_descriptor::wait_read,
-                      [self = shared_from_this()](std::error_code error) {
-                        if (!error) self->finish(self->receive());
-                      });
+    watch.emplace(loop, socket.get(), [this](Ready) { finish(receive()); });
+    watch->want({.read = true});
   }
 
   Result<PassedDescriptor> receive() {
@@ -62,7 +59,7 @@ struct Receiving : std::enable_shared_from_this<Receiving> {
     header.msg_iovlen = 1;
     header.msg_control = control.bytes.data();
     header.msg_controllen = control.bytes.size();
-    const auto got = ::recvmsg(socket.native_handle(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const auto got = ::recvmsg(socket.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0) return tl::make_unexpected(errno_error(errno, "cannot receive shared memory"));
     auto fds = take_descriptors(header);
     if (static_cast<std::size_t>(got) != size || fds.size() != 1) {
@@ -71,21 +68,24 @@ struct Receiving : std::enable_shared_from_this<Receiving> {
                   "check that it listens on ring://");
     }
     passed.fd = std::move(fds.front());
-    passed.socket = UniqueFd(socket.release());
+    watch.reset();
+    passed.socket = std::move(socket);
     return passed;
   }
 
   void finish(Result<PassedDescriptor> result) {
     const auto call = std::exchange(done, {});
     if (!call) return;
+    const auto keep = shared_from_this();  // The timer held it.
     loop.cancel(timer);
-    std::error_code ignored;
-    socket.close(ignored);
+    watch.reset();
+    socket.reset();
     call(std::move(result));
   }
 
   Loop& loop;
-  asio::posix::stream_descriptor socket;
+  UniqueFd socket;
+  std::optional<Watch> watch;
   std::size_t size;
   std::function<void(Result<PassedDescriptor>)> done;
   TimerId timer{};

@@ -9,9 +9,11 @@
 #include "periprox/base/result.hpp"
 #include "periprox/base/unique_fd.hpp"
 
-namespace periprox::link {
-
+namespace periprox {
 class Loop;
+}
+
+namespace periprox::link {
 
 /// Sends a short message and a descriptor; the socket's buffer is empty, so it never waits.
 [[nodiscard]] Result<void> send_descriptor(int socket, Bytes message, int fd);

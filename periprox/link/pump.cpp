@@ -1,8 +1,7 @@
-// How it works: Asio's reactor tells readiness, the reading and writing are direct system calls.
-// While the protocol names places, the pump waits for bytes; it reads when there are some, and
-// after each event writes what there is, until the connection takes no more. Asio's own
-// async_read_some() would try to read first, which after every message costs a system call that
-// finds nothing.
+// How it works: the loop tells readiness, the reading and writing are direct system calls. While
+// the protocol names places, the pump wants bytes; it reads when there are some, and after each
+// event writes what there is, until the connection takes no more. A message costs a wait, a read
+// and, for the answer, a write: nothing is tried before it is ready, and no wait is renewed.
 #include "periprox/link/pump.hpp"
 
 #include <fcntl.h>
@@ -10,17 +9,13 @@
 #include <sys/uio.h>
 
 #include <array>
-#include <asio/error.hpp>
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/post.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <optional>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {
@@ -47,31 +42,32 @@ void ignore_broken_pipes() {
   }
 }
 
+void set_nonblocking(const UniqueFd& fd) {
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+}
+
 }  // namespace
 
-// Shared with the handlers that Asio holds: the last of them may run after the Pump is gone.
+// Shared with what was posted to the loop: the last of it may run after the Pump is gone.
 struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   Impl(Loop& the_loop, UniqueFd in_fd, UniqueFd out_fd, std::unique_ptr<Protocol> the_protocol,
        Ended the_ended)
       : loop(the_loop),
         protocol(std::move(the_protocol)),
         ended(std::move(the_ended)),
-        in(loop.io()),
-        out(loop.io()) {
-    in_is_out = !out_fd;
-    writes_to_socket = is_socket(in_is_out ? in_fd.get() : out_fd.get());
+        in(std::move(in_fd)),
+        out(std::move(out_fd)) {
+    writes_to_socket = is_socket(write_fd());
     if (!writes_to_socket) ignore_broken_pipes();
-    ::fcntl(in_fd.get(), F_SETFL, ::fcntl(in_fd.get(), F_GETFL) | O_NONBLOCK);
-    in.assign(in_fd.release());
-    if (!in_is_out) {
-      ::fcntl(out_fd.get(), F_SETFL, ::fcntl(out_fd.get(), F_GETFL) | O_NONBLOCK);
-      out.assign(out_fd.release());
-    }
+    set_nonblocking(in);
+    if (out) set_nonblocking(out);
   }
 
-  asio::posix::stream_descriptor& writer() { return in_is_out ? in : out; }
+  [[nodiscard]] int write_fd() const { return out ? out.get() : in.get(); }
 
   void start() {
+    in_watch.emplace(loop, in.get(), [this](Ready ready) { on_ready(ready); });
+    if (out) out_watch.emplace(loop, out.get(), [this](Ready ready) { on_ready(ready); });
     protocol->set_waker(this);
     // The first bytes may be waiting to be written, but nobody's callback is called from within a
     // constructor.
@@ -79,7 +75,8 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   }
 
   void wake() override {
-    if (std::exchange(wake_posted, true)) return;
+    // Whatever happens while bytes are read, they are followed by service().
+    if (is_reading || std::exchange(wake_posted, true)) return;
     loop.defer([self = shared_from_this()] {
       self->wake_posted = false;
       self->service();
@@ -92,25 +89,38 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     flush();
     if (protocol->finished()) {
       farewell();
-      return;
+    } else {
+      arm_timer();
     }
-    arm_read();
-    arm_timer();
+    update_wants();
   }
 
-  void arm_read() {
-    if (reading || input_ended || protocol->receive_into().empty()) return;
-    reading = true;
-    in.async_wait(asio::posix::stream_descriptor::wait_read,
-                  [self = shared_from_this()](std::error_code error) {
-                    self->reading = false;
-                    if (error || self->dead) return;
-                    // What this gives other pumps to write leaves in the same turn of the loop.
-                    self->loop.batch([&self] {
-                      if (!self->closing) self->read();
-                      self->service();
-                    });
-                  });
+  /// What the watches are to tell from now on.
+  void update_wants() {
+    if (dead) return;
+    const Ready reading{.read = !closing && !input_ended && !protocol->receive_into().empty()};
+    const Ready writing{.write = write_blocked};
+    if (out_watch) {
+      in_watch->want(reading);
+      out_watch->want(writing);
+    } else {
+      in_watch->want({.read = reading.read, .write = writing.write});
+    }
+  }
+
+  void on_ready(Ready ready) {
+    const auto keep = shared_from_this();
+    if (dead) return;
+    if (ready.write) write_blocked = false;
+    // What this gives other pumps to write leaves in the same turn of the loop.
+    loop.batch([&] {
+      if (ready.read && !closing) {
+        is_reading = true;
+        read();
+        is_reading = false;
+      }
+      service();
+    });
   }
 
   /// Reads until nothing more is there, but for kMaxReads: then the next wait ends at once.
@@ -124,8 +134,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
         vectors[k] = {places[k].data(), places[k].size()};
         wanted += places[k].size();
       }
-      const ssize_t got =
-          ::readv(in.native_handle(), vectors.data(), static_cast<int>(places.size()));
+      const ssize_t got = ::readv(in.get(), vectors.data(), static_cast<int>(places.size()));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno == EAGAIN) return;
       if (got <= 0) {
@@ -146,9 +155,10 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 
   void flush() {
     if (write_blocked || write_failed) return;
-    std::array<Bytes, kMaxWriteSegments> segments;
     std::array<iovec, kMaxWriteSegments> vectors;
-    while (const std::size_t count = protocol->gather(segments)) {
+    for (;;) {
+      const std::size_t count = protocol->gather(segments);
+      if (count == 0) return;
       std::size_t wanted = 0;
       for (std::size_t i = 0; i < count; ++i) {
         vectors[i] = {const_cast<std::byte*>(segments[i].data()), segments[i].size()};
@@ -158,7 +168,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       if (done < 0) {
         if (errno == EINTR) continue;
         if (errno == EAGAIN) {
-          wait_for_room();
+          write_blocked = true;
         } else {
           write_failed = true;
           end_input(errno);
@@ -167,28 +177,19 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       }
       protocol->written(static_cast<std::size_t>(done));
       if (static_cast<std::size_t>(done) < wanted) {
-        wait_for_room();
+        write_blocked = true;
         return;
       }
     }
   }
 
   ssize_t write_some(iovec* vectors, std::size_t count) {
-    const int fd = writer().native_handle();
+    const int fd = write_fd();
     if (!writes_to_socket) return ::writev(fd, vectors, static_cast<int>(count));
     msghdr message{};
     message.msg_iov = vectors;
     message.msg_iovlen = count;
     return ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  }
-
-  void wait_for_room() {
-    write_blocked = true;
-    writer().async_wait(asio::posix::stream_descriptor::wait_write,
-                        [self = shared_from_this()](std::error_code error) {
-                          self->write_blocked = false;
-                          if (!error) self->service();
-                        });
   }
 
   void arm_timer() {
@@ -217,7 +218,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     if (std::exchange(closing, true)) return;
     if (armed) loop.cancel(timer);
     armed.reset();
-    asio::post(loop.io(), [self = shared_from_this()] { self->finish(); });
+    loop.post([self = shared_from_this()] { self->finish(); });
   }
 
   /// Starts the patience with a peer that does not read; once, however slowly it reads then.
@@ -240,23 +241,27 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   }
 
   void close_descriptors() {
-    if (writes_to_socket) ::shutdown(writer().native_handle(), SHUT_WR);
-    std::error_code ignored;
-    in.close(ignored);
-    out.close(ignored);
+    if (writes_to_socket) ::shutdown(write_fd(), SHUT_WR);
+    in_watch.reset();
+    out_watch.reset();
+    in.reset();
+    out.reset();
   }
 
   Loop& loop;
   std::unique_ptr<Protocol> protocol;
   Ended ended;
-  asio::posix::stream_descriptor in;
-  asio::posix::stream_descriptor out;
+  UniqueFd in;
+  UniqueFd out;  // None: `in` is both.
+  std::optional<Watch> in_watch;
+  std::optional<Watch> out_watch;
   TimerId timer{};
   std::optional<TimePoint> armed;
-  bool in_is_out = true;
   bool writes_to_socket = false;
+  // Here, because clearing it for each write takes as long as the rest of flush().
+  std::array<Bytes, kMaxWriteSegments> segments;
   bool wake_posted = false;
-  bool reading = false;
+  bool is_reading = false;
   bool input_ended = false;
   bool write_blocked = false;
   bool write_failed = false;

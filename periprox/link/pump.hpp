@@ -7,9 +7,11 @@
 #include "periprox/base/protocol.hpp"
 #include "periprox/base/unique_fd.hpp"
 
-namespace periprox::link {
-
+namespace periprox {
 class Loop;
+}
+
+namespace periprox::link {
 
 /// Moves bytes between a connection and a protocol until the protocol is finished. Bytes are read
 /// into the places that the protocol names and written from where they lie (readv, writev): no copy

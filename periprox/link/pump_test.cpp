@@ -5,9 +5,9 @@
 
 #include <thread>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/socket.hpp"
 #include "periprox/link/testing.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {

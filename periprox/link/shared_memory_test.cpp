@@ -7,9 +7,9 @@
 
 #include <optional>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pass_descriptor.hpp"
 #include "periprox/link/testing.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {

@@ -1,5 +1,6 @@
 #include "periprox/link/socket.hpp"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -11,28 +12,26 @@
 #include <linux/vm_sockets.h>
 
 #include <algorithm>
-#include <asio/connect.hpp>
-#include <asio/generic/stream_protocol.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/local/stream_protocol.hpp>
-#include <asio/posix/stream_descriptor.hpp>
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/link/resolve.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {
-
-using Tcp = asio::ip::tcp;
 
 constexpr int kBacklog = 128;
 constexpr int kUnixSendBuffer = 4 << 20;  // The system cuts it to net.core.wmem_max.
 constexpr std::int64_t kLongestSilence = 24 * 3600;
 /// How long to wait before accepting again when the process is out of descriptors.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+/// How long before trying again to connect to a Unix socket whose queue is full.
+constexpr auto kConnectPause = std::chrono::milliseconds(10);
 
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof(value));
@@ -74,83 +73,94 @@ std::string peer_name(int fd) {
     if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return "unix socket";
     return "uid " + std::to_string(credentials.uid) + ", pid " + std::to_string(credentials.pid);
   }
-  Tcp::endpoint endpoint;
-  if (size > endpoint.capacity()) return "unknown";
-  std::memcpy(endpoint.data(), &storage, size);
-  endpoint.resize(size);
-  const auto host = endpoint.address().to_string();
-  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
-         std::to_string(endpoint.port());
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  if (::getnameinfo(reinterpret_cast<sockaddr*>(&storage), size, host.data(), host.size(),
+                    port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    return "unknown";
+  }
+  const std::string name(host.data());
+  return (storage.ss_family == AF_INET6 ? "[" + name + "]" : name) + ":" + port.data();
+}
+
+Endpoint unix_endpoint(const Address& address) {
+  sockaddr_un raw{};
+  raw.sun_family = AF_UNIX;
+  // The path of an Address fits (parse_address()).
+  const auto length = std::min(address.path.size(), sizeof(raw.sun_path) - 1);
+  std::memcpy(raw.sun_path, address.path.data(), length);
+  return {&raw, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1)};
+}
+
+Endpoint vsock_endpoint(const Address& address) {
+  sockaddr_vm raw{};
+  raw.svm_family = AF_VSOCK;
+  raw.svm_cid = address.cid;
+  raw.svm_port = address.port;
+  return {&raw, sizeof(raw)};
+}
+
+/// Not connected, or empty with errno set. Nobody waits for it.
+UniqueFd open_socket(int family) {
+  return UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 /// True when a socket file exists at the address but nobody accepts there. (A connect to a file
 /// that is no socket is refused just the same, and that file must not be touched.)
-bool is_stale_socket(const asio::local::stream_protocol::endpoint& endpoint,
-                     const std::string& path) {
+bool is_stale_socket(const Endpoint& endpoint, const std::string& path) {
   struct stat file {};
   if (::lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
-  // Non-blocking: a live listener whose queue is full would make this wait.
-  UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return false;
-  return ::connect(probe.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 &&
+  // A live listener whose queue is full does not refuse.
+  const auto probe = open_socket(AF_UNIX);
+  return probe && ::connect(probe.get(), endpoint.raw(), endpoint.size) != 0 &&
          errno == ECONNREFUSED;
 }
 
+int bind_to(const UniqueFd& fd, const Endpoint& endpoint) {
+  return ::bind(fd.get(), endpoint.raw(), endpoint.size);
+}
+
 Result<UniqueFd> listen_unix(const Address& address) {
-  const asio::local::stream_protocol::endpoint endpoint(address.path);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto endpoint = unix_endpoint(address);
+  auto fd = open_socket(AF_UNIX);
   if (!fd) return cannot_listen(errno, address);
-  const auto* raw = endpoint.data();
-  const auto size = static_cast<socklen_t>(endpoint.size());
-  int bound = ::bind(fd.get(), raw, size);
+  int bound = bind_to(fd, endpoint);
   if (bound != 0 && errno == EADDRINUSE && is_stale_socket(endpoint, address.path)) {
     ::unlink(address.path.c_str());
-    bound = ::bind(fd.get(), raw, size);
+    bound = bind_to(fd, endpoint);
   }
   if (bound != 0 || ::listen(fd.get(), kBacklog) != 0) return cannot_listen(errno, address);
   return fd;
 }
 
-sockaddr_vm vsock_address(const Address& address) {
-  sockaddr_vm raw{};
-  raw.svm_family = AF_VSOCK;
-  raw.svm_cid = address.cid;
-  raw.svm_port = address.port;
-  return raw;
-}
-
 Result<UniqueFd> listen_vsock(const Address& address) {
-  const auto raw = vsock_address(address);
-  UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&raw), sizeof(raw)) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
+  auto fd = open_socket(AF_VSOCK);
+  if (!fd || bind_to(fd, vsock_endpoint(address)) != 0 || ::listen(fd.get(), kBacklog) != 0) {
     return cannot_listen(errno, address);
   }
   return fd;
 }
 
-Result<UniqueFd> listen_tcp(Loop& loop, Address& address) {
-  std::error_code error;
-  Tcp::resolver resolver(loop.io());
-  const auto found =
-      resolver.resolve(address.host, std::to_string(address.port),
-                       Tcp::resolver::passive | Tcp::resolver::numeric_service, error);
-  if (error || found.empty()) {
+Result<UniqueFd> listen_tcp(Address& address) {
+  const auto found = resolve_blocking(address.host, address.port, true);
+  if (!found || found->empty()) {
     return fail(Error::Kind::NotFound, "cannot listen on " + address.text(),
                 "the name has no address",
                 "127.0.0.1 is this machine alone, 0.0.0.0 every network it is in");
   }
-  auto endpoint = found.begin()->endpoint();
-  UniqueFd fd(
-      ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto& endpoint = found->front();
+  auto fd = open_socket(endpoint.family());
   if (!fd) return cannot_listen(errno, address);
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
+  if (bind_to(fd, endpoint) != 0 || ::listen(fd.get(), kBacklog) != 0) {
     return cannot_listen(errno, address);
   }
-  auto size = static_cast<socklen_t>(endpoint.capacity());
-  if (::getsockname(fd.get(), endpoint.data(), &size) == 0) address.port = endpoint.port();
+  sockaddr_storage real{};
+  socklen_t size = sizeof(real);
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&real), &size) == 0) {
+    // Both families have the port in the same place.
+    address.port = ntohs(reinterpret_cast<const sockaddr_in&>(real).sin_port);
+  }
   return fd;
 }
 
@@ -188,45 +198,52 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   Impl(Loop& the_loop, Address the_address, UniqueFd fd, OnAccept handler)
       : loop(the_loop),
         address(std::move(the_address)),
-        descriptor(loop.io(), fd.release()),
+        descriptor(std::move(fd)),
         on_accept(std::move(handler)) {}
 
-  void wait() {
-    descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                          [self = shared_from_this()](std::error_code error) {
-                            if (!error && !self->closed) self->accept_all();
-                          });
+  void listen() {
+    watch.emplace(loop, descriptor.get(), [this](Ready) {
+      const auto keep = shared_from_this();
+      accept_all();
+    });
+    watch->want({.read = true});
   }
 
   void accept_all() {
     while (!closed) {
-      UniqueFd socket(
-          ::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      UniqueFd socket(::accept4(descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!socket) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-          loop.call_at(loop.now() + kAcceptPause, [self = shared_from_this()] { self->wait(); });
+          pause();
           return;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        break;
+        return;
       }
       tune_socket(socket.get());
       auto peer = peer_name(socket.get());
       on_accept({std::move(socket), std::move(peer)});
     }
-    if (!closed) wait();
+  }
+
+  void pause() {
+    watch->want({});
+    loop.call_at(loop.now() + kAcceptPause, [self = shared_from_this()] {
+      if (!self->closed) self->watch->want({.read = true});
+    });
   }
 
   void close() {
     closed = true;
-    std::error_code ignored;
-    descriptor.close(ignored);
+    watch.reset();
+    descriptor.reset();
     if (address.kind == Address::Kind::Unix) ::unlink(address.path.c_str());
   }
 
   Loop& loop;
   Address address;
-  asio::posix::stream_descriptor descriptor;
+  UniqueFd descriptor;
+  std::optional<Watch> watch;
   OnAccept on_accept;
   bool closed = false;
 };
@@ -235,10 +252,10 @@ Result<Listener> Listener::open(Loop& loop, const Address& address, OnAccept on_
   Address real = address;
   auto fd = address.kind == Address::Kind::Unix    ? listen_unix(address)
             : address.kind == Address::Kind::Vsock ? listen_vsock(address)
-                                                   : listen_tcp(loop, real);
+                                                   : listen_tcp(real);
   if (!fd) return forward_error(fd);
   auto impl = std::make_shared<Impl>(loop, std::move(real), std::move(*fd), std::move(on_accept));
-  impl->wait();
+  impl->listen();
   return Listener(std::move(impl));
 }
 
@@ -259,76 +276,79 @@ const Address& Listener::address() const { return impl_->address; }
 
 namespace {
 
-using Socket = asio::generic::stream_protocol::socket;
-
-/// One attempt to connect, alive until it has called back.
+/// One attempt to connect, alive until it has called back: its timer holds it.
 struct Attempt : std::enable_shared_from_this<Attempt> {
   Attempt(Loop& the_loop, Address the_address, std::function<void(Result<UniqueFd>)> handler,
           Duration the_limit)
       : loop(the_loop),
         address(std::move(the_address)),
         done(std::move(handler)),
-        silence_limit(the_limit),
-        resolver(loop.io()),
-        socket(loop.io()) {}
+        silence_limit(the_limit) {}
 
   void start(Duration timeout) {
-    timer = loop.call_at(loop.now() + timeout, [self = shared_from_this()] {
-      std::error_code ignored;
-      self->finish(ETIMEDOUT);
-      self->resolver.cancel();
-      self->socket.close(ignored);
-    });
-    if (address.kind == Address::Kind::Unix) {
-      endpoints.emplace_back(asio::local::stream_protocol::endpoint(address.path));
-      connect_next();
+    timer = loop.call_at(loop.now() + timeout,
+                         [self = shared_from_this()] { self->finish(ETIMEDOUT); });
+    if (address.kind == Address::Kind::Tcp) {
+      resolving.emplace(loop, address.host, address.port, [this](const auto& found) {
+        if (!found) {
+          conclude(fail(Error::Kind::NotFound, "cannot connect to " + address.text(),
+                        found.error().why, found.error().hint));
+          return;
+        }
+        endpoints = *found;
+        connect_next();
+      });
       return;
     }
-    if (address.kind == Address::Kind::Vsock) {
-      const auto raw = vsock_address(address);
-      endpoints.emplace_back(&raw, sizeof(raw));
-      connect_next();
-      return;
-    }
-    resolver.async_resolve(
-        address.host, std::to_string(address.port), Tcp::resolver::numeric_service,
-        [self = shared_from_this()](std::error_code error, Tcp::resolver::results_type found) {
-          if (error) {
-            self->finish_unresolved(error);
-            return;
-          }
-          for (const auto& entry : found) self->endpoints.emplace_back(entry.endpoint());
-          self->connect_next();
-        });
+    endpoints.push_back(address.kind == Address::Kind::Unix ? unix_endpoint(address)
+                                                            : vsock_endpoint(address));
+    // Nobody is called back from within connect().
+    pause = loop.call_at(TimePoint::min(), [this] { connect_next(); });
   }
 
   /// Tries the addresses of the name one after another.
   void connect_next() {
-    if (!done) return;
     if (next == endpoints.size()) {
       finish(last_error);
       return;
     }
-    std::error_code ignored;
-    socket.close(ignored);
-    socket.async_connect(endpoints[next++], [self = shared_from_this()](std::error_code error) {
-      if (error) {
-        self->last_error = error.value();
-        self->connect_next();
-      } else {
-        self->finish(0);
-      }
-    });
+    const auto& endpoint = endpoints[next];
+    watch.reset();
+    socket = open_socket(endpoint.family());
+    if (socket && ::connect(socket.get(), endpoint.raw(), endpoint.size) == 0) {
+      finish(0);
+    } else if (socket && errno == EINPROGRESS) {
+      watch.emplace(loop, socket.get(), [this](Ready) { on_connected(); });
+      watch->want({.write = true});
+    } else if (socket && errno == EAGAIN) {
+      pause = loop.call_at(loop.now() + kConnectPause, [this] { connect_next(); });
+    } else {
+      try_another(errno);
+    }
+  }
+
+  void on_connected() {
+    int number = 0;
+    socklen_t size = sizeof(number);
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &number, &size) != 0) number = errno;
+    if (number == 0) {
+      finish(0);
+    } else {
+      try_another(number);
+    }
+  }
+
+  void try_another(int number) {
+    last_error = number;
+    ++next;
+    connect_next();
   }
 
   void finish(int number) {
-    const auto call = std::exchange(done, {});
-    if (!call) return;
-    loop.cancel(timer);
     if (number == 0) {
-      UniqueFd fd(socket.release());
-      tune_socket(fd.get(), silence_limit);
-      call(std::move(fd));
+      watch.reset();
+      tune_socket(socket.get(), silence_limit);
+      conclude(std::move(socket));
       return;
     }
     std::string hint;
@@ -342,28 +362,32 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
           "vhost_vsock (host) or vmw_vsock_virtio_transport (guest)";
     }
     if (number == EACCES) hint = "the socket's file permissions exclude this user";
-    call(tl::make_unexpected(
+    conclude(tl::make_unexpected(
         errno_error(number, "cannot connect to " + address.text(), std::move(hint))));
   }
 
-  void finish_unresolved(std::error_code error) {
-    const auto call = std::exchange(done, {});
-    if (!call) return;
+  /// The end, with or without a connection.
+  void conclude(Result<UniqueFd> result) {
+    const auto keep = shared_from_this();
     loop.cancel(timer);
-    call(fail(Error::Kind::NotFound, "cannot connect to " + address.text(), error.message(),
-              "check the host name"));
+    loop.cancel(pause);
+    resolving.reset();
+    watch.reset();
+    done(std::move(result));
   }
 
   Loop& loop;
   Address address;
   std::function<void(Result<UniqueFd>)> done;
   Duration silence_limit;
-  Tcp::resolver resolver;
-  Socket socket;
-  std::vector<asio::generic::stream_protocol::endpoint> endpoints;
+  std::optional<Resolving> resolving;
+  std::vector<Endpoint> endpoints;
   std::size_t next = 0;
+  UniqueFd socket;
+  std::optional<Watch> watch;
   int last_error = EHOSTUNREACH;
   TimerId timer{};
+  TimerId pause{};
 };
 
 }  // namespace

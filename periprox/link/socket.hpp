@@ -10,9 +10,11 @@
 #include "periprox/base/unique_fd.hpp"
 #include "periprox/link/address.hpp"
 
-namespace periprox::link {
-
+namespace periprox {
 class Loop;
+}
+
+namespace periprox::link {
 
 /// A connection that was accepted.
 struct Accepted {

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/testing.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
 namespace {

@@ -58,13 +58,12 @@ struct SimulatedMachine {
     bool busy = true;
     while (busy) {
       pool->wait_until_idle();
-      loop.restart();
       busy = loop.poll() > 0;
       busy = answer_one() || busy;
     }
   }
 
-  asio::io_context loop;
+  Loop loop;
   std::unique_ptr<physical::BlockingPool> pool = std::make_unique<physical::BlockingPool>();
   std::shared_ptr<SimulatedUsbfs> kernel = std::make_shared<SimulatedUsbfs>();
   DeviceModel model = physical::example_model();

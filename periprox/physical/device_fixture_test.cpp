@@ -107,21 +107,12 @@ usb::Urb UsbfsDeviceTest::isochronous_in(std::vector<usb::IsoPacket> packets,
   return urb;
 }
 
-void UsbfsDeviceTest::run_until(const std::function<bool()>& done) {
-  while (!done()) {
-    loop_.restart();
-    loop_.run_one();
-  }
-}
+void UsbfsDeviceTest::run_until(const std::function<bool()>& done) { loop_.run_until(done); }
 
 void UsbfsDeviceTest::run_until_completed(std::size_t count) {
   run_until([this, count] { return done_.order.size() >= count; });
 }
 
-void UsbfsDeviceTest::settle() {
-  loop_.restart();
-  while (loop_.poll() > 0) {
-  }
-}
+void UsbfsDeviceTest::settle() { (void)loop_.poll(); }
 
 }  // namespace periprox::physical

@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <asio.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/simulated_usbfs_testing.hpp"
 #include "periprox/physical/usbfs_device.hpp"
 
@@ -44,7 +44,7 @@ class UsbfsDeviceTest : public testing::Test {
   /// Runs what is ready without waiting.
   void settle();
 
-  asio::io_context loop_;
+  Loop loop_;
   std::unique_ptr<BlockingPool> pool_ = std::make_unique<BlockingPool>();
   std::shared_ptr<SimulatedUsbfs> kernel_ = std::make_shared<SimulatedUsbfs>();
   Collector done_;

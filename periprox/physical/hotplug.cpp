@@ -1,11 +1,11 @@
 #include "periprox/physical/hotplug.hpp"
 
 #include <algorithm>
-#include <asio.hpp>
 #include <iterator>
 #include <optional>
 #include <utility>
 
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/locator.hpp"
 #include "periprox/physical/sysfs.hpp"
 #include "periprox/physical/uevent_socket.hpp"
@@ -42,39 +42,39 @@ class Hotplug::Impl final : public std::enable_shared_from_this<Impl> {
   /// Wraps a method into a handler that does nothing once the owner is destroyed.
   template <typename Method>
   auto weakly(Method method) {
-    return [weak = weak_from_this(), method](const std::error_code& error = {}) {
-      if (error) return;
+    return [weak = weak_from_this(), method] {
       if (const auto self = weak.lock(); self && !self->closed_) method(*self);
     };
   }
 
-  Impl(asio::io_context& loop, SystemPaths paths, Handler added, Handler removed,
-       HotplugOptions options)
-      : paths_(std::move(paths)),
+  Impl(Loop& loop, SystemPaths paths, Handler added, Handler removed, HotplugOptions options)
+      : loop_(loop),
+        paths_(std::move(paths)),
         added_(std::move(added)),
         removed_(std::move(removed)),
-        options_(options),
-        descriptor_(loop),
-        timer_(loop) {}
+        options_(options) {}
 
-  void open(asio::io_context& loop) {
+  void open() {
     if (options_.source == HotplugOptions::Source::Automatic) {
       if (auto socket = UeventSocket::open()) {
         socket_ = std::move(*socket);
-        descriptor_.assign(socket_->fd());
+        watch_.emplace(loop_, socket_->fd(), [this](Ready) {
+          const auto keep = shared_from_this();
+          receive();
+        });
       }
     }
     // Listen first, then look: nothing is missed in between.
-    asio::post(loop, weakly([](Impl& self) {
-                 self.look();
-                 self.next();
-               }));
+    loop_.post(weakly([](Impl& self) {
+      self.look();
+      self.next();
+    }));
   }
 
   void close() {
     closed_ = true;
-    if (descriptor_.is_open()) (void)descriptor_.release();
-    timer_.cancel();
+    watch_.reset();
+    loop_.cancel(timer_);
   }
 
   [[nodiscard]] bool listens() const { return socket_.has_value(); }
@@ -83,15 +83,13 @@ class Hotplug::Impl final : public std::enable_shared_from_this<Impl> {
   void next() {
     if (closed_) return;
     if (socket_) {
-      descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-                             weakly([](Impl& self) { self.receive(); }));
+      watch_->want({.read = true});
       return;
     }
-    timer_.expires_after(options_.poll_interval);
-    timer_.async_wait(weakly([](Impl& self) {
-      self.look();
-      self.next();
-    }));
+    timer_ = loop_.call_at(loop_.now() + options_.poll_interval, weakly([](Impl& self) {
+                             self.look();
+                             self.next();
+                           }));
   }
 
   void receive() {
@@ -107,12 +105,11 @@ class Hotplug::Impl final : public std::enable_shared_from_this<Impl> {
           look();
           break;
         case UeventSocket::Outcome::Broken:
-          (void)descriptor_.release();
+          watch_.reset();
           socket_.reset();
           next();
           return;
         case UeventSocket::Outcome::Empty:
-          next();
           return;
       }
     }
@@ -144,22 +141,23 @@ class Hotplug::Impl final : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  Loop& loop_;
   SystemPaths paths_;
   Handler added_;
   Handler removed_;
   HotplugOptions options_;
   std::optional<UeventSocket> socket_;
-  asio::posix::stream_descriptor descriptor_;
-  asio::steady_timer timer_;
+  std::optional<Watch> watch_;
+  TimerId timer_{};
   std::vector<DevicePresence> known_;
   bool closed_ = false;
 };
 
-Hotplug::Hotplug(asio::io_context& loop, SystemPaths paths, Handler added, Handler removed,
+Hotplug::Hotplug(Loop& loop, SystemPaths paths, Handler added, Handler removed,
                  HotplugOptions options)
     : impl_(std::make_shared<Impl>(loop, std::move(paths), std::move(added), std::move(removed),
                                    options)) {
-  impl_->open(loop);
+  impl_->open();
 }
 
 Hotplug::~Hotplug() { impl_->close(); }

@@ -15,8 +15,8 @@
 #include "periprox/physical/system_paths.hpp"
 #include "periprox/physical/uevent.hpp"
 
-namespace asio {
-class io_context;
+namespace periprox {
+class Loop;
 }
 
 namespace periprox::physical {
@@ -45,7 +45,7 @@ class Hotplug {
  public:
   using Handler = std::function<void(const DevicePresence&)>;
 
-  Hotplug(asio::io_context& loop, SystemPaths paths, Handler added, Handler removed,
+  Hotplug(Loop& loop, SystemPaths paths, Handler added, Handler removed,
           HotplugOptions options = {});
   ~Hotplug();
   Hotplug(const Hotplug&) = delete;

@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <asio.hpp>
-
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/machine_testing.hpp"
 
 namespace periprox::physical {
@@ -36,11 +35,11 @@ TEST(Presence, OmitsDevicesThatTheKernelIsStillSettingUp) {
 class HotplugPollingTest : public testing::Test {
  protected:
   void run_until(std::size_t events) {
-    while (log_.size() < events) loop_.run_one();
+    loop_.run_until([&] { return log_.size() >= events; });
   }
 
   FakeMachine machine_;
-  asio::io_context loop_;
+  Loop loop_;
   std::vector<std::string> log_;
   std::unique_ptr<Hotplug> hotplug_;
 
@@ -62,7 +61,7 @@ TEST_F(HotplugPollingTest, ReportsWhatIsThereAlready) {
 
 TEST_F(HotplugPollingTest, ReportsWhatComesAndGoes) {
   watch();
-  loop_.run_one();
+  (void)loop_.poll();
   machine_.add_device("1-1", "");
   run_until(1);
   machine_.remove_device("1-1");

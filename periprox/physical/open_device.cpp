@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <asio.hpp>
 #include <cerrno>
 
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/sysfs.hpp"
 
 namespace periprox::physical {
@@ -82,16 +82,16 @@ Result<TakenDevice> take_device(const DeviceInfo& device, const OpenOptions& opt
   return TakenDevice{std::move(usbfs), std::move(*claim), std::move(now->model)};
 }
 
-void open_device(asio::io_context& loop, BlockingPool& pool, DeviceInfo device, OpenOptions options,
+void open_device(Loop& loop, BlockingPool& pool, DeviceInfo device, OpenOptions options,
                  std::function<void(Result<std::unique_ptr<UsbfsDevice>>)> done) {
   if (options.device.usbfs_memory_limit == 0) {
     options.device.usbfs_memory_limit = memory_limit(options.paths);
   }
   // std::function wants copies, and a result that holds a claim has none.
-  pool.run([&loop, &pool, work = asio::make_work_guard(loop), device = std::move(device),
+  pool.run([&loop, &pool, busy = Loop::Hold(loop), device = std::move(device),
             options = std::move(options), done = std::move(done)] {
     auto taken = std::make_shared<Result<TakenDevice>>(take_device(device, options));
-    asio::post(work.get_executor(), [&loop, &pool, taken, options, done] {
+    loop.post([&loop, &pool, taken, options, done] {
       if (!*taken) {
         done(forward_error(*taken));
         return;

@@ -30,7 +30,7 @@ struct TakenDevice {
 [[nodiscard]] Result<TakenDevice> take_device(const DeviceInfo& device, const OpenOptions& options);
 
 /// The same on a thread of `pool`; `done` is called on `loop`.
-void open_device(asio::io_context& loop, BlockingPool& pool, DeviceInfo device, OpenOptions options,
+void open_device(Loop& loop, BlockingPool& pool, DeviceInfo device, OpenOptions options,
                  std::function<void(Result<std::unique_ptr<UsbfsDevice>>)> done);
 
 }  // namespace periprox::physical

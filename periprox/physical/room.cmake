@@ -1,6 +1,3 @@
-# Standalone Asio (header-only) for the event loop; nothing of it is in this room's public headers.
-find_path(PERIPROX_ASIO_INCLUDE asio.hpp REQUIRED)
-target_include_directories(${target} SYSTEM PRIVATE ${PERIPROX_ASIO_INCLUDE})
 target_link_libraries(${target} ${scope} fmt::fmt Threads::Threads)
 
 # Tests on a mocked /sys and /dev, where umockdev is installed.
@@ -13,7 +10,6 @@ if(BUILD_TESTING AND UMOCKDEV_FOUND AND UMOCKDEV_WRAPPER)
   add_executable(physical_umockdev_test ${folder}/umockdev/usbfs_umockdev_test.cpp)
   target_link_libraries(physical_umockdev_test PRIVATE ${target} periprox_options PkgConfig::UMOCKDEV
     GTest::gmock GTest::gtest_main)
-  target_include_directories(physical_umockdev_test SYSTEM PRIVATE ${PERIPROX_ASIO_INCLUDE})
   add_test(NAME physical.umockdev COMMAND ${UMOCKDEV_WRAPPER} $<TARGET_FILE:physical_umockdev_test>)
   # The wrapper preloads its library before the sanitizer's.
   set_tests_properties(physical.umockdev PROPERTIES TIMEOUT 120

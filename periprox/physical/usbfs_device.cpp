@@ -22,7 +22,7 @@ usb::Status submit_status(int error, const Transfer& transfer) {
 
 }  // namespace
 
-UsbfsDevice::UsbfsDevice(asio::io_context& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
+UsbfsDevice::UsbfsDevice(Loop& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
                          std::unique_ptr<Claim> claim, usb::DeviceModel model,
                          UsbfsDeviceOptions options)
     : impl_(std::make_shared<Impl>(loop, pool, std::move(usbfs), std::move(claim), std::move(model),
@@ -43,7 +43,7 @@ void UsbfsDevice::cancel(usb::UrbHandle urb) {
 Payload UsbfsDevice::allocate(std::uint32_t size) { return impl_->allocate(size); }
 void UsbfsDevice::on_gone(std::function<void()> handler) { impl_->on_gone(std::move(handler)); }
 
-UsbfsDevice::Impl::Impl(asio::io_context& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
+UsbfsDevice::Impl::Impl(Loop& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
                         std::unique_ptr<Claim> claim, usb::DeviceModel model,
                         UsbfsDeviceOptions options)
     : loop_(loop),
@@ -53,9 +53,6 @@ UsbfsDevice::Impl::Impl(asio::io_context& loop, BlockingPool& pool, std::shared_
       model_(std::move(model)),
       options_(std::move(options)),
       payloads_(usbfs, options_.mapped_limit),
-      descriptor_(loop, usbfs->pollable()),
-      gone_timer_(loop),
-      memory_timer_(loop),
       transfers_(std::make_shared<std::vector<std::unique_ptr<Transfer>>>()) {
   core_->usbfs = std::move(usbfs);
   core_->claim = std::move(claim);
@@ -63,14 +60,16 @@ UsbfsDevice::Impl::Impl(asio::io_context& loop, BlockingPool& pool, std::shared_
 
 UsbfsDevice::Impl::~Impl() = default;
 
-void UsbfsDevice::Impl::open() { watch_hangup(); }
+void UsbfsDevice::Impl::open() {
+  watch_.emplace(loop_, usbfs_.pollable(), [this](Ready ready) { on_ready(ready); });
+  update_wants();
+}
 
 void UsbfsDevice::Impl::close() {
   closed_ = true;
-  // The descriptor belongs to core_->usbfs; here it only leaves the event loop.
-  (void)descriptor_.release();
-  gone_timer_.cancel();
-  memory_timer_.cancel();
+  watch_.reset();
+  loop_.cancel(gone_timer_);
+  loop_.cancel(memory_timer_);
   std::vector<KernelUrb*> pending;
   for (auto& list : lists_) {
     for (Transfer* transfer = list.front(); transfer != nullptr; transfer = transfer->after) {
@@ -149,7 +148,7 @@ void UsbfsDevice::Impl::cancel(usb::UrbHandle urb) {
       transfer.urb->actual_length = 0;
       retire(list, transfer);
       // What waited behind it may belong to other endpoints: not from within this call.
-      asio::post(loop_, weakly([](Impl& self) { self.pump_all(); }));
+      loop_.post(weakly([](Impl& self) { self.pump_all(); }));
       return;
     }
     list.advance();
@@ -233,7 +232,7 @@ bool UsbfsDevice::Impl::hand_over(TransferList& list, Transfer& transfer) {
       continue;
     }
     if (error == ENOMEM && starve(transfer)) {
-      await_completions();
+      update_wants();
       return false;
     }
     const auto status = submit_status(error, transfer);
@@ -245,7 +244,7 @@ bool UsbfsDevice::Impl::hand_over(TransferList& list, Transfer& transfer) {
   }
   list.advance();
   transfer.state = Transfer::State::InKernel;
-  await_completions();
+  update_wants();
   return true;
 }
 
@@ -278,7 +277,7 @@ usb::EndpointAddress UsbfsDevice::Impl::halt_target(const Transfer& transfer) {
 void UsbfsDevice::Impl::release_hold(Transfer& transfer) {
   const auto index = halt_target(transfer).index();
   if (--holds_[index] > 0 || lists_[index].first_waiting() == nullptr) return;
-  asio::post(loop_, weakly([index](Impl& self) { self.pump(self.lists_[index]); }));
+  loop_.post(weakly([index](Impl& self) { self.pump(self.lists_[index]); }));
 }
 
 /// The record is free for another URB before anybody hears of this one.

@@ -28,8 +28,8 @@
 #include "periprox/physical/usbfs.hpp"
 #include "periprox/usb/device.hpp"
 
-namespace asio {
-class io_context;
+namespace periprox {
+class Loop;
 }
 
 namespace periprox::physical {
@@ -42,9 +42,6 @@ struct UsbfsDeviceOptions {
   std::uint64_t usbfs_memory_limit = 0;
   /// How long an URB waits for memory while nothing that could free some is on the way.
   Duration memory_patience = std::chrono::seconds(2);
-  /// Does its argument, the handing back of all URBs that have completed; whoever drives the loop
-  /// may do more before and after it. Done directly when unset.
-  std::function<void(const std::function<void()>& hand_back)> batch;
   /// Told, once, what a person could do to make transfers faster.
   std::function<void(std::string_view advice)> advise;
 };
@@ -54,7 +51,7 @@ struct UsbfsDeviceOptions {
 /// is given back to the kernel's drivers by the pool.
 class UsbfsDevice final : public usb::Device {
  public:
-  UsbfsDevice(asio::io_context& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
+  UsbfsDevice(Loop& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
               std::unique_ptr<Claim> claim, usb::DeviceModel model, UsbfsDeviceOptions options);
   ~UsbfsDevice() override;
 

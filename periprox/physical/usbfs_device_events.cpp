@@ -16,27 +16,23 @@ constexpr unsigned kMostDrainTries = 400;
 
 }  // namespace
 
-void UsbfsDevice::Impl::watch_hangup() {
-  // Waiting for errors alone never fires for a device that is there; hang-ups come with any wait.
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_error,
-                         weakly([](Impl& self) { self.on_hangup(); }));
+/// The node is ready to be written to when an URB has completed; it stays registered for that, so
+/// an URB costs no system call for the waiting. While a helper thread has the device, nothing may
+/// be reaped.
+void UsbfsDevice::Impl::update_wants() {
+  if (!watch_) return;
+  watch_->want({.write = !gate_closed_ && !hung_up_ && in_kernel_ > 0, .hangup = !hung_up_});
 }
 
-void UsbfsDevice::Impl::await_completions() {
-  if (awaiting_ || in_kernel_ == 0 || gate_closed_ || hung_up_ || closed_) return;
-  awaiting_ = true;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, weakly([](Impl& self) {
-                           self.awaiting_ = false;
-                           if (self.gate_closed_) return;
-                           const auto work = [&self] {
-                             if (self.reap(kReapsPerTurn)) self.await_completions();
-                           };
-                           if (self.options_.batch) {
-                             self.options_.batch(work);
-                           } else {
-                             work();
-                           }
-                         }));
+void UsbfsDevice::Impl::on_ready(Ready ready) {
+  const auto keep = shared_from_this();
+  if (ready.write) {
+    loop_.batch([this] {
+      if (reap(kReapsPerTurn)) update_wants();
+    });
+  } else if (ready.hangup) {
+    on_hangup();
+  }
 }
 
 /// Takes what has completed; false when the device is destroyed or gone on the way.
@@ -81,11 +77,9 @@ KilledBy UsbfsDevice::Impl::killed_by() const {
 }
 
 void UsbfsDevice::Impl::on_hangup() {
-  if (!usbfs_.disconnected()) {
-    watch_hangup();
-    return;
-  }
-  if (std::exchange(hung_up_, true)) return;
+  if (hung_up_ || !usbfs_.disconnected()) return;
+  hung_up_ = true;
+  update_wants();
   if (!gate_closed_) drain_gone();
 }
 
@@ -100,8 +94,8 @@ void UsbfsDevice::Impl::drain_gone() {
     finish_gone();
     return;
   }
-  gone_timer_.expires_after(kDrainPause);
-  gone_timer_.async_wait(weakly([](Impl& self) { self.drain_gone(); }));
+  gone_timer_ =
+      loop_.call_at(loop_.now() + kDrainPause, weakly([](Impl& self) { self.drain_gone(); }));
 }
 
 void UsbfsDevice::Impl::finish_gone() {
@@ -133,7 +127,7 @@ void UsbfsDevice::Impl::finish_gone() {
 
 void UsbfsDevice::Impl::on_gone(std::function<void()> handler) {
   if (gone_) {
-    asio::post(loop_, weakly([handler = std::move(handler)](Impl&) { handler(); }));
+    loop_.post(weakly([handler = std::move(handler)](Impl&) { handler(); }));
   } else {
     gone_handlers_.push_back(std::move(handler));
   }

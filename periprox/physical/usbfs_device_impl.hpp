@@ -2,14 +2,15 @@
 #pragma once
 
 #include <array>
-#include <asio.hpp>
 #include <bitset>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "periprox/base/ring_queue.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/mapped_pool.hpp"
 #include "periprox/physical/transfer_list.hpp"
 #include "periprox/physical/usbfs_device.hpp"
@@ -20,8 +21,8 @@ namespace periprox::physical {
 /// one of them runs, so a completion may destroy the device.
 class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs,
-       std::unique_ptr<Claim> claim, usb::DeviceModel model, UsbfsDeviceOptions options);
+  Impl(Loop& loop, BlockingPool& pool, std::shared_ptr<Usbfs> usbfs, std::unique_ptr<Claim> claim,
+       usb::DeviceModel model, UsbfsDeviceOptions options);
   ~Impl();
 
   void open();
@@ -58,8 +59,8 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   auto weakly(Method method);
 
   // Completions and the end (usbfs_device_events.cpp).
-  void watch_hangup();
-  void await_completions();
+  void update_wants();
+  void on_ready(Ready ready);
   bool reap(std::size_t most);
   void on_reaped(KernelUrb& piece);
   [[nodiscard]] KilledBy killed_by() const;
@@ -73,7 +74,7 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   void start_streams(usb::EndpointAddress endpoint);
   void finish_streams(const std::vector<std::uint8_t>& endpoints, int error);
   [[nodiscard]] std::vector<std::uint8_t> stream_endpoints(usb::EndpointAddress endpoint) const;
-  void close_gate() { gate_closed_ = true; }
+  void close_gate();
   void open_gate();
   void forget_special(const Transfer& transfer);
 
@@ -82,16 +83,16 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   void retry_later();
   void give_up_starved();
 
-  asio::io_context& loop_;
+  Loop& loop_;
   BlockingPool& pool_;
   std::shared_ptr<Core> core_;
   Usbfs& usbfs_;
   usb::DeviceModel model_;
   UsbfsDeviceOptions options_;
   MappedPool payloads_;
-  asio::posix::stream_descriptor descriptor_;
-  asio::steady_timer gone_timer_;
-  asio::steady_timer memory_timer_;
+  std::optional<Watch> watch_;
+  TimerId gone_timer_{};
+  TimerId memory_timer_{};
 
   // All records; shared because the kernel may know them longer than this lives.
   std::shared_ptr<std::vector<std::unique_ptr<Transfer>>> transfers_;
@@ -108,7 +109,6 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   bool gate_closed_ = false;  // A helper thread has the kernel's lock of the device.
   bool resetting_ = false;    // The special request that is being finished was a reset.
   bool cancels_wait_ = false;
-  bool awaiting_ = false;
   bool hung_up_ = false;
   bool gone_ = false;
   bool closed_ = false;
@@ -122,8 +122,7 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
 /// Wraps a method into a handler that does nothing once the device is destroyed.
 template <typename Method>
 auto UsbfsDevice::Impl::weakly(Method method) {
-  return [weak = weak_from_this(), method](const std::error_code& error = {}) {
-    if (error) return;
+  return [weak = weak_from_this(), method] {
     if (const auto self = weak.lock(); self && !self->closed_) method(*self);
   };
 }

@@ -27,16 +27,16 @@ bool UsbfsDevice::Impl::starve(const Transfer& transfer) {
 
 void UsbfsDevice::Impl::retry_later() {
   if (std::exchange(retrying_, true)) return;
-  memory_timer_.expires_after(kRetryPause);
-  memory_timer_.async_wait(weakly([](Impl& self) {
-    self.retrying_ = false;
-    ++self.idle_retries_;
-    self.starved_ = false;
-    if (self.idle_retries_ * kRetryPause > self.options_.memory_patience) {
-      self.give_up_starved();
-    }
-    if (!self.closed_) self.pump_all();
-  }));
+  memory_timer_ =
+      loop_.call_at(loop_.now() + kRetryPause, weakly([](Impl& self) {
+                      self.retrying_ = false;
+                      ++self.idle_retries_;
+                      self.starved_ = false;
+                      if (self.idle_retries_ * kRetryPause > self.options_.memory_patience) {
+                        self.give_up_starved();
+                      }
+                      if (!self.closed_) self.pump_all();
+                    }));
 }
 
 /// Fails the first waiting URB of each endpoint that waits for memory.

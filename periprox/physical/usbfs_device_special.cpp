@@ -28,14 +28,14 @@ void UsbfsDevice::Impl::start_special(TransferList& list, Transfer& transfer) {
     forget_special(transfer);
     refuse(list, transfer,
            request == SpecialRequest::SetAddress ? usb::Status::Ok : usb::Status::Stalled);
-    asio::post(loop_, weakly([](Impl& self) { self.pump_all(); }));
+    loop_.post(weakly([](Impl& self) { self.pump_all(); }));
     return;
   }
   list.advance();
   transfer.state = Transfer::State::Blocking;
   close_gate();
-  pool_.run([weak = weak_from_this(), work = asio::make_work_guard(loop_), core = core_, request,
-             setup, model = model_] {
+  pool_.run([weak = weak_from_this(), &loop = loop_, busy = Loop::Hold(loop_), core = core_,
+             request, setup, model = model_] {
     RequestOutcome outcome;
     {
       const std::lock_guard lock(core->mutex);
@@ -44,7 +44,7 @@ void UsbfsDevice::Impl::start_special(TransferList& list, Transfer& transfer) {
         outcome = perform_request(request, setup, model, *core->usbfs, *core->claim);
       }
     }
-    asio::post(work.get_executor(), [weak, outcome] {
+    loop.post([weak, outcome] {
       if (const auto self = weak.lock(); self && !self->closed_) self->finish_special(outcome);
     });
   });
@@ -75,6 +75,11 @@ void UsbfsDevice::Impl::finish_special(const RequestOutcome& outcome) {
   if (!closed_) open_gate();
 }
 
+void UsbfsDevice::Impl::close_gate() {
+  gate_closed_ = true;
+  update_wants();
+}
+
 void UsbfsDevice::Impl::open_gate() {
   gate_closed_ = false;
   if (std::exchange(cancels_wait_, false)) {
@@ -89,7 +94,7 @@ void UsbfsDevice::Impl::open_gate() {
     return;
   }
   pump_all();
-  await_completions();
+  update_wants();
 }
 
 std::vector<std::uint8_t> UsbfsDevice::Impl::stream_endpoints(usb::EndpointAddress endpoint) const {
@@ -115,7 +120,7 @@ std::vector<std::uint8_t> UsbfsDevice::Impl::stream_endpoints(usb::EndpointAddre
 
 void UsbfsDevice::Impl::start_streams(usb::EndpointAddress endpoint) {
   close_gate();
-  pool_.run([weak = weak_from_this(), work = asio::make_work_guard(loop_), core = core_,
+  pool_.run([weak = weak_from_this(), &loop = loop_, busy = Loop::Hold(loop_), core = core_,
              endpoints = stream_endpoints(endpoint)] {
     int error = 0;
     {
@@ -124,7 +129,7 @@ void UsbfsDevice::Impl::start_streams(usb::EndpointAddress endpoint) {
       const std::lock_guard lock(core->mutex);
       error = core->usbfs->allocate_streams(endpoints, kMostStreams);
     }
-    asio::post(work.get_executor(), [weak, endpoints, error] {
+    loop.post([weak, endpoints, error] {
       if (const auto self = weak.lock(); self && !self->closed_) {
         self->finish_streams(endpoints, error);
       }

@@ -3,25 +3,17 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <optional>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::service {
 namespace {
-
-bool is_regular_file(int fd) {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-}
 
 bool is_ready(int fd, short events) {
   pollfd polled{.fd = fd, .events = events, .revents = 0};
@@ -32,56 +24,50 @@ bool is_ready(int fd, short events) {
 struct End {
   int fd = -1;
   bool lent = false;
-  std::optional<asio::posix::stream_descriptor>
-      waiter;  // Holds a duplicate: it closes what it has.
+  UniqueFd
+      watched;  // A duplicate: a descriptor can be watched once, and both ends may be the same.
+  std::optional<Watch> watch;
   std::function<void()> callback;
-  bool armed = false;
 
-  void open(asio::io_context& io, int descriptor, bool is_lent) {
+  void open(Loop& loop, int descriptor, bool is_lent, Watch::Handler handler) {
+    close();
     fd = descriptor;
     lent = is_lent;
-    armed = false;
-    waiter.reset();
-    if (fd < 0 || is_regular_file(fd)) return;
-    const int duplicate = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (duplicate >= 0) waiter.emplace(io, duplicate);
+    if (fd < 0) return;
+    watched = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (watched) watch.emplace(loop, watched.get(), std::move(handler));
   }
   void close() {
     fd = -1;
-    armed = false;
-    waiter.reset();
+    watch.reset();
+    watched.reset();
   }
 };
 
 }  // namespace
 
 struct DescriptorStream::Impl : std::enable_shared_from_this<Impl> {
-  explicit Impl(link::Loop& the_loop) : loop(the_loop) {}
+  explicit Impl(Loop& the_loop) : loop(the_loop) {}
 
   void use(int in, int out, bool lent) {
-    input.open(loop.io(), in, lent);
-    output.open(loop.io(), out, lent);
+    input.open(loop, in, lent, [this](Ready) { on_ready(input); });
+    output.open(loop, out, lent, [this](Ready) { on_ready(output); });
     ended = in < 0;
     set_connected(true);
-    arm(input, asio::posix::descriptor_base::wait_read);
-    arm(output, asio::posix::descriptor_base::wait_write);
+    arm(input);
+    arm(output);
   }
 
-  void arm(End& end, asio::posix::descriptor_base::wait_type what) {
-    if (!end.callback || end.fd < 0 || end.armed) return;
-    end.armed = true;
-    const auto done = [weak = weak_from_this(), &end] {
-      const auto self = weak.lock();
-      if (self == nullptr || closed(*self)) return;
-      end.armed = false;
-      if (const auto call = std::exchange(end.callback, {})) call();
-    };
-    if (!end.waiter) return loop.post(done);
-    end.waiter->async_wait(what, [done](const std::error_code& error) {
-      if (!error) done();
-    });
+  void arm(End& end) const {
+    if (!end.callback || !end.watch) return;
+    end.watch->want({.read = &end == &input, .write = &end == &output});
   }
-  static bool closed(const Impl& impl) { return impl.is_closed; }
+
+  void on_ready(End& end) {
+    const auto keep = shared_from_this();
+    end.watch->want({});
+    if (const auto call = std::exchange(end.callback, {})) call();
+  }
 
   void set_connected(bool now) {
     if (connected == now) return;
@@ -123,7 +109,7 @@ struct DescriptorStream::Impl : std::enable_shared_from_this<Impl> {
     });
   }
 
-  link::Loop& loop;
+  Loop& loop;
   UniqueFd owned;
   End input;
   End output;
@@ -135,7 +121,7 @@ struct DescriptorStream::Impl : std::enable_shared_from_this<Impl> {
   std::function<void()> lost;
 };
 
-DescriptorStream::DescriptorStream(link::Loop& loop) : impl_(std::make_shared<Impl>(loop)) {}
+DescriptorStream::DescriptorStream(Loop& loop) : impl_(std::make_shared<Impl>(loop)) {}
 
 DescriptorStream::~DescriptorStream() {
   impl_->is_closed = true;
@@ -187,13 +173,13 @@ bool DescriptorStream::read_ended() const { return impl_->ended; }
 void DescriptorStream::when_readable(std::function<void()> callback) {
   impl_->input.callback = std::move(callback);
   if (impl_->ended) return impl_->wake(impl_->input);
-  impl_->arm(impl_->input, asio::posix::descriptor_base::wait_read);
+  impl_->arm(impl_->input);
 }
 
 void DescriptorStream::when_writable(std::function<void()> callback) {
   impl_->output.callback = std::move(callback);
   if (impl_->output.fd < 0) return impl_->wake(impl_->output);
-  impl_->arm(impl_->output, asio::posix::descriptor_base::wait_write);
+  impl_->arm(impl_->output);
 }
 
 bool DescriptorStream::is_connected() const { return impl_->connected; }

@@ -12,7 +12,7 @@
 #include "periprox/base/byte_stream.hpp"
 #include "periprox/base/unique_fd.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -21,7 +21,7 @@ namespace periprox::service {
 class DescriptorStream final : public ByteStream {
  public:
   /// Not connected. `loop` outlives it.
-  explicit DescriptorStream(link::Loop& loop);
+  explicit DescriptorStream(Loop& loop);
   ~DescriptorStream() override;
 
   /// Uses `fd` in both directions from now on, instead of what was used before.

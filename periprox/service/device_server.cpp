@@ -1,12 +1,11 @@
 #include "periprox/service/device_server.hpp"
 
-#include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 #include <csignal>
 #include <utility>
 #include <vector>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
+#include "periprox/loop/signals.hpp"
 #include "periprox/physical/blocking_pool.hpp"
 #include "periprox/service/export_table.hpp"
 #include "periprox/service/server.hpp"
@@ -16,7 +15,7 @@
 namespace periprox::service {
 
 struct DeviceServer::Impl {
-  link::Loop loop;
+  Loop loop;
   physical::BlockingPool pool;
   ExportTable exports{[](const Event&) {}};
   Server server{loop, exports, [](const Event&) {}};
@@ -49,8 +48,7 @@ Result<std::string> DeviceServer::listen(std::string_view address) {
 
 void DeviceServer::run() {
   auto& impl = *impl_;
-  asio::signal_set signals(impl.loop.io(), SIGINT, SIGTERM);
-  signals.async_wait([&impl](const std::error_code& error, int) { impl.stopping |= !error; });
+  const Signals signals(impl.loop, {SIGINT, SIGTERM}, [&impl] { impl.stopping = true; });
   impl.loop.run_until([&impl] { return impl.stopping; });
   bool closed = false;
   impl.server.close([&closed] { closed = true; });

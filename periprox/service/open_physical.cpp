@@ -3,13 +3,13 @@
 #include <memory>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/inventory.hpp"
 #include "periprox/physical/open_device.hpp"
 
 namespace periprox::service {
 
-void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
+void open_physical(Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
                    Use use, std::function<void(std::string_view advice)> advise,
                    std::function<void(Result<OpenedDevice>)> done) {
   auto found = physical::Inventory().select(locator);
@@ -32,14 +32,13 @@ void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physica
   };
   physical::OpenOptions options;
   options.look = use == Use::Look;
-  options.device.batch = [&loop](const std::function<void()>& hand_back) { loop.batch(hand_back); };
   if (advise) {
     // Comes from either thread; people are told on the loop's.
     options.device.advise = [&loop, advise = std::move(advise)](std::string_view advice) {
       loop.post([advise, text = std::string(advice)] { advise(text); });
     };
   }
-  physical::open_device(loop.io(), pool, std::move(*found), std::move(options), std::move(opened));
+  physical::open_device(loop, pool, std::move(*found), std::move(options), std::move(opened));
 }
 
 }  // namespace periprox::service

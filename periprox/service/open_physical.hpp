@@ -10,7 +10,7 @@
 #include "periprox/physical/locator.hpp"
 #include "periprox/service/opened_device.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -20,7 +20,7 @@ namespace periprox::service {
 /// `pool` outlives the device, `loop` outlives both. `advise` is told, on the loop or a thread of
 /// the pool, what a person could do. `done` is called once, on the loop, never from within this
 /// call.
-void open_physical(link::Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
+void open_physical(Loop& loop, physical::BlockingPool& pool, const physical::Locator& locator,
                    Use use, std::function<void(std::string_view advice)> advise,
                    std::function<void(Result<OpenedDevice>)> done);
 

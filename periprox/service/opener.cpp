@@ -1,11 +1,9 @@
 #include "periprox/service/opener.hpp"
 
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
 #include <utility>
 
 #include "periprox/emulated/catalog.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/blocking_pool.hpp"
 #include "periprox/service/open_physical.hpp"
 #include "periprox/service/open_recorded.hpp"
@@ -28,8 +26,8 @@ Result<OpenedDevice> open_emulated(const EmulatedLocator& locator,
 }  // namespace
 
 struct Opener::Common {
-  Common(link::Loop& the_loop, Advise the_advise, std::shared_ptr<Stages> the_stages,
-         Advise the_note, Duration silence_limit)
+  Common(Loop& the_loop, Advise the_advise, std::shared_ptr<Stages> the_stages, Advise the_note,
+         Duration silence_limit)
       : loop(the_loop),
         advise(std::move(the_advise)),
         note(std::move(the_note)),
@@ -43,7 +41,7 @@ struct Opener::Common {
     });
   }
 
-  link::Loop& loop;
+  Loop& loop;
   Advise advise;
   Advise note;
   std::shared_ptr<Stages> stages;
@@ -52,7 +50,7 @@ struct Opener::Common {
   RingOpener ring;
 };
 
-Opener::Opener(link::Loop& loop, Advise advise, std::shared_ptr<Stages> stages, Advise note,
+Opener::Opener(Loop& loop, Advise advise, std::shared_ptr<Stages> stages, Advise note,
                Duration silence_limit)
     : common_(std::make_unique<Common>(loop, std::move(advise), std::move(stages), std::move(note),
                                        silence_limit)) {}
@@ -78,11 +76,11 @@ void Opener::open(std::string_view text, Done done, Use use) {
     common_->remote.open(*remote, std::move(named));
   } else if (const auto* recorded = std::get_if<RecordedLocator>(&*locator)) {
     // Reading a long capture takes its time.
-    common_->pool.run([&loop, named, recorded = *recorded, advise = common_->advise,
-                       busy = asio::make_work_guard(loop.io())] {
-      auto opened = open_recorded(recorded, loop, advise);
-      loop.post([named, opened = std::move(opened)] { named(opened); });
-    });
+    common_->pool.run(
+        [&loop, named, recorded = *recorded, advise = common_->advise, busy = Loop::Hold(loop)] {
+          auto opened = open_recorded(recorded, loop, advise);
+          loop.post([named, opened = std::move(opened)] { named(opened); });
+        });
   } else if (const auto* command = std::get_if<CommandLocator>(&*locator)) {
     common_->remote.open(*command, std::move(named));
   } else if (const auto* descriptor = std::get_if<DescriptorLocator>(&*locator)) {
@@ -98,11 +96,11 @@ void Opener::open(std::string_view text, Done done, Use use) {
 void Opener::restore_abandoned(
     std::function<void(std::vector<physical::ClaimJournal::Restored>)> done) {
   // The loop must not run dry while the pool is at it.
-  common_->pool.run([&loop = common_->loop, busy = asio::make_work_guard(common_->loop.io()),
-                     done = std::move(done)] {
-    auto restored = physical::ClaimJournal({}).restore_abandoned();
-    loop.post([done, restored = std::move(restored)] { done(restored); });
-  });
+  common_->pool.run(
+      [&loop = common_->loop, busy = Loop::Hold(common_->loop), done = std::move(done)] {
+        auto restored = physical::ClaimJournal({}).restore_abandoned();
+        loop.post([done, restored = std::move(restored)] { done(restored); });
+      });
 }
 
 }  // namespace periprox::service

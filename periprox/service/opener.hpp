@@ -13,7 +13,7 @@
 #include "periprox/service/locator.hpp"
 #include "periprox/service/opened_device.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -32,7 +32,7 @@ class Opener final {
   /// Puts `stages`, if any, in front of every device. `note` is told what emulated devices do, with
   /// the name of the device. `silence_limit` is how long a server's machine may be silent
   /// (link::connect()).
-  explicit Opener(link::Loop& loop, Advise advise = {}, std::shared_ptr<Stages> stages = {},
+  explicit Opener(Loop& loop, Advise advise = {}, std::shared_ptr<Stages> stages = {},
                   Advise note = {}, Duration silence_limit = link::kSilenceLimit);
   ~Opener();
   Opener(const Opener&) = delete;

@@ -17,7 +17,7 @@
 #include <linux/if_tun.h>
 #endif
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/descriptor_stream.hpp"
 
 namespace periprox::service {
@@ -57,7 +57,7 @@ Result<UniqueFd> bind_datagrams(const sockaddr_un& own, std::string_view words) 
 /// Connects `stream` to the peer for as long as it lives, again whenever it has gone.
 class DatagramConnector {
  public:
-  DatagramConnector(link::Loop& loop, const sockaddr_un& own, const sockaddr_un& peer,
+  DatagramConnector(Loop& loop, const sockaddr_un& own, const sockaddr_un& peer,
                     DescriptorStream& stream)
       : loop_(loop), own_(own), peer_(peer), stream_(stream) {}
   ~DatagramConnector() {
@@ -85,7 +85,7 @@ class DatagramConnector {
   }
 
  private:
-  link::Loop& loop_;
+  Loop& loop_;
   sockaddr_un own_;
   sockaddr_un peer_;
   DescriptorStream& stream_;  // Owns this.
@@ -94,7 +94,7 @@ class DatagramConnector {
 
 }  // namespace
 
-Result<std::unique_ptr<ByteStream>> open_tap(link::Loop& loop, std::string_view words,
+Result<std::unique_ptr<ByteStream>> open_tap(Loop& loop, std::string_view words,
                                              std::string_view name) {
 #ifdef TUNSETIFF
   ifreq request{};
@@ -126,7 +126,7 @@ Result<std::unique_ptr<ByteStream>> open_tap(link::Loop& loop, std::string_view 
 #endif
 }
 
-Result<std::unique_ptr<ByteStream>> open_datagrams(link::Loop& loop, std::string_view words,
+Result<std::unique_ptr<ByteStream>> open_datagrams(Loop& loop, std::string_view words,
                                                    std::string_view paths) {
   const auto comma = std::min(paths.find(','), paths.size());
   const auto own = unix_address(paths.substr(0, comma));

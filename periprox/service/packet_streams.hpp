@@ -8,7 +8,7 @@
 #include "periprox/base/byte_stream.hpp"
 #include "periprox/base/result.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -16,13 +16,12 @@ namespace periprox::service {
 
 /// Opens the TAP device `name` (Ethernet frames). Making one that is not there takes CAP_NET_ADMIN.
 /// `words` names the stream in errors; `loop` outlives it.
-[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_tap(link::Loop& loop, std::string_view words,
+[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_tap(Loop& loop, std::string_view words,
                                                            std::string_view name);
 
 /// Opens a Unix datagram socket by "PATH,PEER": bound to PATH, talking to PEER, again and again
 /// until there is one.
-[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_datagrams(link::Loop& loop,
-                                                                 std::string_view words,
+[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_datagrams(Loop& loop, std::string_view words,
                                                                  std::string_view paths);
 
 }  // namespace periprox::service

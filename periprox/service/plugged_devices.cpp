@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/opener.hpp"
 
 namespace periprox::service {
@@ -31,8 +31,8 @@ bool may_come(const physical::Locator& locator, const physical::SystemPaths& pat
 
 }  // namespace
 
-PluggedDevices::PluggedDevices(link::Loop& loop, Opener& opener, ExportTable& exports,
-                               EventSink events, physical::SystemPaths paths)
+PluggedDevices::PluggedDevices(Loop& loop, Opener& opener, ExportTable& exports, EventSink events,
+                               physical::SystemPaths paths)
     : loop_(loop),
       opener_(opener),
       exports_(exports),
@@ -114,7 +114,7 @@ void PluggedDevices::open_all(const std::vector<std::string>& busids, const Star
 
 void PluggedDevices::watch() {
   hotplug_ = std::make_unique<physical::Hotplug>(
-      loop_.io(), paths_, [this](const auto& device) { added(device); },
+      loop_, paths_, [this](const auto& device) { added(device); },
       [this](const auto& device) { removed(device); });
 }
 

@@ -16,7 +16,7 @@
 #include "periprox/service/event.hpp"
 #include "periprox/service/export_table.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -29,7 +29,7 @@ class Opener;
 /// it.
 class PluggedDevices final {
  public:
-  PluggedDevices(link::Loop& loop, Opener& opener, ExportTable& exports, EventSink events,
+  PluggedDevices(Loop& loop, Opener& opener, ExportTable& exports, EventSink events,
                  physical::SystemPaths paths = {});
   ~PluggedDevices();
   PluggedDevices(const PluggedDevices&) = delete;
@@ -60,7 +60,7 @@ class PluggedDevices final {
                       const std::string& why);
   void report(Event::Kind kind, Event::Level level, const std::string& busid, std::string text);
 
-  link::Loop& loop_;
+  Loop& loop_;
   Opener& opener_;
   ExportTable& exports_;
   EventSink events_;

@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "periprox/link/child.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pump.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/exchange_import.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/session/devlist_client.hpp"
@@ -80,7 +80,7 @@ struct RemoteOpener::Shared : std::enable_shared_from_this<RemoteOpener::Shared>
   /// The pump of a connection that has not answered yet is owned by `waiting`.
   using Connection = std::shared_ptr<link::Pump>;
 
-  Shared(link::Loop& the_loop, Duration the_limit) : loop(the_loop), silence_limit(the_limit) {}
+  Shared(Loop& the_loop, Duration the_limit) : loop(the_loop), silence_limit(the_limit) {}
 
   /// Connects and calls `start` with the socket; `failed` with the error.
   void connect(const link::Address& server, std::function<void(UniqueFd)> start,
@@ -111,7 +111,7 @@ struct RemoteOpener::Shared : std::enable_shared_from_this<RemoteOpener::Shared>
   /// The same through a child, which lives as long as its connection.
   link::Pump* drive_child(link::Child child, std::unique_ptr<Protocol> protocol) {
     struct Carried {
-      Carried(link::Loop& loop, link::Child the_child, std::unique_ptr<Protocol> protocol)
+      Carried(Loop& loop, link::Child the_child, std::unique_ptr<Protocol> protocol)
           : child(std::move(the_child)),
             pump(loop, child.take_socket(), std::move(protocol), [](Protocol&) {}) {}
       link::Child child;
@@ -307,12 +307,12 @@ struct RemoteOpener::Shared : std::enable_shared_from_this<RemoteOpener::Shared>
     });
   }
 
-  link::Loop& loop;
+  Loop& loop;
   Duration silence_limit;
   std::set<Connection> waiting;
 };
 
-RemoteOpener::RemoteOpener(link::Loop& loop, Duration silence_limit)
+RemoteOpener::RemoteOpener(Loop& loop, Duration silence_limit)
     : shared_(std::make_shared<Shared>(loop, silence_limit)) {}
 RemoteOpener::~RemoteOpener() = default;
 

@@ -12,7 +12,7 @@
 #include "periprox/service/opened_device.hpp"
 #include "periprox/session/exports.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -35,7 +35,7 @@ class RemoteOpener final {
   using ConnectionDone = std::function<void(Result<ImportedConnection>)>;
 
   /// `silence_limit` is for the connections of devices (link::connect()).
-  explicit RemoteOpener(link::Loop& loop, Duration silence_limit = link::kSilenceLimit);
+  explicit RemoteOpener(Loop& loop, Duration silence_limit = link::kSilenceLimit);
   ~RemoteOpener();
   RemoteOpener(const RemoteOpener&) = delete;
   RemoteOpener& operator=(const RemoteOpener&) = delete;

@@ -3,15 +3,15 @@
 #include <bit>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pass_descriptor.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/ring_memory.hpp"
 
 namespace periprox::service {
 
 using wire::ring::Hello;
 
-RingExporter::RingExporter(link::Loop& loop, session::Exports& exports, EventSink events,
+RingExporter::RingExporter(Loop& loop, session::Exports& exports, EventSink events,
                            RingExporterOptions options)
     : loop_(loop),
       exports_(exports),

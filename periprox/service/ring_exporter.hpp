@@ -32,7 +32,7 @@ struct RingExporterOptions {
 /// Serves the devices of `exports`. Single-threaded, on `loop`; both outlive it.
 class RingExporter final {
  public:
-  RingExporter(link::Loop& loop, session::Exports& exports, EventSink events,
+  RingExporter(Loop& loop, session::Exports& exports, EventSink events,
                RingExporterOptions options = {});
   /// Drops every session at once.
   ~RingExporter();
@@ -67,7 +67,7 @@ class RingExporter final {
   void report_ended(const Session& session);
   void check_closed();
 
-  link::Loop& loop_;
+  Loop& loop_;
   session::Exports& exports_;
   EventSink events_;
   RingExporterOptions options_;

@@ -7,10 +7,10 @@
 #include <set>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/memory_pump.hpp"
 #include "periprox/link/pass_descriptor.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/service/ring_memory.hpp"
 #include "periprox/session/ring_client.hpp"
@@ -75,7 +75,7 @@ Result<std::string> busid_of(const std::vector<ListedDevice>& listed, const Ring
 
 /// Outlived by callbacks, which find out by a weak pointer.
 struct RingOpener::Shared : std::enable_shared_from_this<RingOpener::Shared> {
-  explicit Shared(link::Loop& the_loop)
+  explicit Shared(Loop& the_loop)
       : loop(the_loop), spinner(std::make_shared<link::Spinner>(the_loop)) {}
 
   using Joined = std::function<void(Result<ConnectionPtr>)>;
@@ -208,12 +208,12 @@ struct RingOpener::Shared : std::enable_shared_from_this<RingOpener::Shared> {
     });
   }
 
-  link::Loop& loop;
+  Loop& loop;
   std::shared_ptr<link::Spinner> spinner;
   std::set<ConnectionPtr> waiting;  // For an answer.
 };
 
-RingOpener::RingOpener(link::Loop& loop) : shared_(std::make_shared<Shared>(loop)) {}
+RingOpener::RingOpener(Loop& loop) : shared_(std::make_shared<Shared>(loop)) {}
 RingOpener::~RingOpener() = default;
 
 void RingOpener::open(const RingLocator& locator, DeviceDone done) {

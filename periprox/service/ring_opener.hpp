@@ -10,7 +10,7 @@
 #include "periprox/service/ring_address.hpp"
 #include "periprox/session/exports.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -23,7 +23,7 @@ class RingOpener final {
   using DeviceDone = std::function<void(Result<OpenedDevice>)>;
   using ListDone = std::function<void(Result<std::vector<session::ListedDevice>>)>;
 
-  explicit RingOpener(link::Loop& loop);
+  explicit RingOpener(Loop& loop);
   ~RingOpener();
   RingOpener(const RingOpener&) = delete;
   RingOpener& operator=(const RingOpener&) = delete;

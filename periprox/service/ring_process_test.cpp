@@ -13,9 +13,9 @@
 #include <thread>
 
 #include "periprox/host/blocking.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pass_descriptor.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/export_table.hpp"
 #include "periprox/service/opener.hpp"
 #include "periprox/service/ring_exporter.hpp"
@@ -43,7 +43,7 @@ struct Exporting {
     if (!exporter.listen(parse_ring_address(address).value())) std::abort();
   }
 
-  link::Loop loop;
+  Loop loop;
   Opener opener;
   ExportTable table;
   RingExporter exporter;
@@ -97,7 +97,7 @@ class RingProcess : public ::testing::Test {
 
   const std::string path = "/tmp/periprox-ring-test-" + std::to_string(::getpid());
   const std::string address = "ring://" + path;
-  link::Loop loop;
+  Loop loop;
   Opener opener{loop};
 };
 
@@ -186,7 +186,7 @@ pid_t start_importer(const std::string& locator, int ready) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  link::Loop loop;
+  Loop loop;
   Opener opener(loop);
   std::optional<Result<OpenedDevice>> opened;
   opener.open(locator, [&](auto result) { opened = std::move(result); });
@@ -230,7 +230,7 @@ TEST_F(RingProcess, GivesTheDeviceToTheNextWhenAnImporterIsKilled) {
 /// A hostile importer: joins, then writes anything anywhere, ringing all the time.
 [[noreturn]] void scribble(const std::string& path, std::uint32_t seed) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  link::Loop loop;
+  Loop loop;
   std::optional<link::PassedDescriptor> passed;
   link::connect(loop, {.kind = link::Address::Kind::Unix, .path = path}, seconds(10),
                 [&](Result<UniqueFd> socket) {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/pump.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::service {
 namespace {
@@ -40,7 +40,7 @@ Event ended_event(const session::UsbipServer& protocol, std::string peer, bool c
 
 }  // namespace
 
-Server::Server(link::Loop& loop, session::Exports& exports, EventSink events, ServerOptions options)
+Server::Server(Loop& loop, session::Exports& exports, EventSink events, ServerOptions options)
     : loop_(loop),
       exports_(exports),
       events_(std::move(events)),

@@ -22,8 +22,10 @@
 #include "periprox/session/exports.hpp"
 #include "periprox/session/usbip_server.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
+}
+namespace periprox::link {
 class Pump;
 }  // namespace periprox::link
 
@@ -41,7 +43,7 @@ struct ServerOptions {
 /// Serves the devices of `exports`. Single-threaded, on `loop`; both outlive it.
 class Server final {
  public:
-  Server(link::Loop& loop, session::Exports& exports, EventSink events, ServerOptions options = {});
+  Server(Loop& loop, session::Exports& exports, EventSink events, ServerOptions options = {});
   /// Drops every connection at once.
   ~Server();
   Server(const Server&) = delete;
@@ -74,7 +76,7 @@ class Server final {
   void report(Event event);
   void check_closed();
 
-  link::Loop& loop_;
+  Loop& loop_;
   session::Exports& exports_;
   EventSink events_;
   ServerOptions options_;

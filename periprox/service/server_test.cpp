@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "periprox/base/unique_fd.hpp"
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/export_table.hpp"
 #include "periprox/service/opener.hpp"
 #include "periprox/service/remote_opener.hpp"
@@ -36,7 +36,7 @@ class Rig {
   explicit Rig(std::vector<std::string> locators, ServerOptions options = {}) {
     const auto ready = std::make_shared<std::promise<void>>();
     thread_ = std::thread([this, ready, locators = std::move(locators), options] {
-      link::Loop loop;
+      Loop loop;
       Opener opener(loop);
       ExportTable exports([this](const Event& event) { note(event.text); });
       Server server(
@@ -94,7 +94,7 @@ class Rig {
     changed_.notify_all();
   }
 
-  link::Loop* loop_ = nullptr;
+  Loop* loop_ = nullptr;
   Server* server_ = nullptr;
   bool stopped_ = false;
   std::mutex mutex_;
@@ -305,7 +305,7 @@ TEST(Server, SaysWhoHasAPortThatIsTaken) {
 
 // ---- The other side: opening what a server exports ---------------------------------------------
 
-Result<OpenedDevice> open_and_wait(link::Loop& loop, Opener& opener, const std::string& locator) {
+Result<OpenedDevice> open_and_wait(Loop& loop, Opener& opener, const std::string& locator) {
   std::optional<Result<OpenedDevice>> opened;
   opener.open(locator, [&](auto result) { opened = std::move(result); });
   loop.run_until([&] { return opened.has_value(); });
@@ -320,7 +320,7 @@ class OpenerTest : public testing::Test {
   }
 
   Rig rig{{"emulated:go_temp", "emulated:zero?serial=A", "emulated:zero?serial=B"}};
-  link::Loop loop;
+  Loop loop;
   Opener opener{loop};
 };
 
@@ -386,7 +386,7 @@ TEST_F(OpenerTest, NothingIsReportedAfterTheOpenerIsGone) {
 }
 
 TEST(Opener, NeverCallsBackFromWithinTheCall) {
-  link::Loop loop;
+  Loop loop;
   Opener opener(loop);
   int calls = 0;
   opener.open("emulated:zero", [&](auto) { ++calls; });

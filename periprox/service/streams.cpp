@@ -15,8 +15,8 @@
 #include <optional>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/descriptor_stream.hpp"
 #include "periprox/service/packet_streams.hpp"
 
@@ -66,7 +66,7 @@ Result<void> make_link(const std::string& target, const std::string& link) {
   return tl::make_unexpected(errno_error(errno, "cannot make the link " + link));
 }
 
-Opened open_pty(link::Loop& loop, std::string_view words, const std::string& link,
+Opened open_pty(Loop& loop, std::string_view words, const std::string& link,
                 const StreamNote& note) {
   UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   std::array<char, 128> name{};
@@ -96,7 +96,7 @@ Opened open_pty(link::Loop& loop, std::string_view words, const std::string& lin
 /// Connects `stream` for as long as it lives, again whenever the connection is lost.
 class Connector : public std::enable_shared_from_this<Connector> {
  public:
-  Connector(link::Loop& loop, link::Address address, DescriptorStream& stream)
+  Connector(Loop& loop, link::Address address, DescriptorStream& stream)
       : loop_(loop), address_(std::move(address)), stream_(stream) {}
   ~Connector() { loop_.cancel(retry_); }
   Connector(const Connector&) = delete;
@@ -116,13 +116,13 @@ class Connector : public std::enable_shared_from_this<Connector> {
   }
 
  private:
-  link::Loop& loop_;
+  Loop& loop_;
   link::Address address_;
   DescriptorStream& stream_;  // Owns this.
   TimerId retry_{};
 };
 
-Opened open_connection(link::Loop& loop, std::string_view words) {
+Opened open_connection(Loop& loop, std::string_view words) {
   auto address = link::parse_address(words, 0);
   if (!address) return forward_error(address);
   auto stream = std::make_unique<DescriptorStream>(loop);
@@ -133,7 +133,7 @@ Opened open_connection(link::Loop& loop, std::string_view words) {
   return stream;
 }
 
-Opened open_listener(link::Loop& loop, std::string_view words, const StreamNote& note) {
+Opened open_listener(Loop& loop, std::string_view words, const StreamNote& note) {
   auto address = link::parse_address(words, 0);
   if (!address) return forward_error(address);
   auto stream = std::make_unique<DescriptorStream>(loop);
@@ -164,7 +164,7 @@ struct Child {
   pid_t pid;
 };
 
-Opened open_command(link::Loop& loop, std::string_view words, const std::string& command) {
+Opened open_command(Loop& loop, std::string_view words, const std::string& command) {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     return tl::make_unexpected(errno_error(errno, cannot_open(words)));
@@ -191,7 +191,7 @@ Opened open_command(link::Loop& loop, std::string_view words, const std::string&
 
 // --- Files ---------------------------------------------------------------------------------------
 
-Opened open_path(link::Loop& loop, const std::string& path) {
+Opened open_path(Loop& loop, const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     return tl::make_unexpected(errno_error(
@@ -211,7 +211,7 @@ Opened open_path(link::Loop& loop, const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<ByteStream>> open_stream(link::Loop& loop, std::string_view words,
+Result<std::unique_ptr<ByteStream>> open_stream(Loop& loop, std::string_view words,
                                                 const StreamNote& note) {
   if (words == "-") {
     auto stream = std::make_unique<DescriptorStream>(loop);

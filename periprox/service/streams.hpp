@@ -20,7 +20,7 @@
 #include "periprox/base/byte_stream.hpp"
 #include "periprox/base/result.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 
@@ -30,8 +30,7 @@ namespace periprox::service {
 using StreamNote = std::function<void(const std::string&)>;
 
 /// Opens a stream. `loop` outlives it.
-[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_stream(link::Loop& loop,
-                                                              std::string_view words,
+[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_stream(Loop& loop, std::string_view words,
                                                               const StreamNote& note);
 
 }  // namespace periprox::service

@@ -16,8 +16,8 @@
 #include <string>
 
 #include "periprox/base/unique_fd.hpp"
-#include "periprox/link/loop.hpp"
 #include "periprox/link/socket.hpp"
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::service {
 namespace {
@@ -49,7 +49,7 @@ class StreamsTest : public ::testing::Test {
   void write(std::string_view text) { EXPECT_EQ(stream->write(bytes_of_text(text)), text.size()); }
 
   std::filesystem::path folder;
-  link::Loop loop;
+  Loop loop;
   std::unique_ptr<ByteStream> stream;
   std::string note;
 

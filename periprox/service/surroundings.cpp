@@ -1,16 +1,14 @@
 #include "periprox/service/surroundings.hpp"
 
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/blocking_pool.hpp"
 #include "periprox/service/streams.hpp"
 
 namespace periprox::service {
 
-emulated::Surroundings lend_surroundings(link::Loop& loop, physical::BlockingPool& pool,
+emulated::Surroundings lend_surroundings(Loop& loop, physical::BlockingPool& pool,
                                          std::function<void(const std::string&)> note) {
   return {
       .timers = loop,
@@ -19,11 +17,11 @@ emulated::Surroundings lend_surroundings(link::Loop& loop, physical::BlockingPoo
       .run_blocking =
           [&loop, &pool](std::function<void()> work, std::function<void()> done) {
             // The loop must not run dry while the pool is at it.
-            pool.run([&loop, busy = asio::make_work_guard(loop.io()), work = std::move(work),
-                      done = std::move(done)] {
-              work();
-              loop.post(done);
-            });
+            pool.run(
+                [&loop, busy = Loop::Hold(loop), work = std::move(work), done = std::move(done)] {
+                  work();
+                  loop.post(done);
+                });
           },
       .note = std::move(note),
   };

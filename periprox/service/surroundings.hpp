@@ -6,7 +6,7 @@
 
 #include "periprox/emulated/surroundings.hpp"
 
-namespace periprox::link {
+namespace periprox {
 class Loop;
 }
 namespace periprox::physical {
@@ -17,6 +17,6 @@ namespace periprox::service {
 
 /// `loop` and `pool` outlive the devices that this is lent to.
 [[nodiscard]] emulated::Surroundings lend_surroundings(
-    link::Loop& loop, physical::BlockingPool& pool, std::function<void(const std::string&)> note);
+    Loop& loop, physical::BlockingPool& pool, std::function<void(const std::string&)> note);
 
 }  // namespace periprox::service

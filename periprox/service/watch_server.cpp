@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 #include "periprox/service/printable.hpp"
 #include "periprox/stage/capture_file.hpp"
 #include "periprox/stage/capture_stage.hpp"
@@ -101,7 +101,7 @@ class WatchServer::Session final : public WatchedServer {
   WatchSession* protocol_ = nullptr;
 };
 
-WatchServer::WatchServer(link::Loop& loop, Devices devices, std::function<std::string()> describe,
+WatchServer::WatchServer(Loop& loop, Devices devices, std::function<std::string()> describe,
                          EventSink events)
     : loop_(loop),
       devices_(std::move(devices)),

@@ -27,8 +27,7 @@ class WatchServer final {
   using Devices = std::function<std::vector<ExportTable::Entry>()>;
 
   /// `devices` gives what there is now; `describe` says it in one line with its end.
-  WatchServer(link::Loop& loop, Devices devices, std::function<std::string()> describe,
-              EventSink events);
+  WatchServer(Loop& loop, Devices devices, std::function<std::string()> describe, EventSink events);
   /// Ends every capture at once.
   ~WatchServer();
   WatchServer(const WatchServer&) = delete;
@@ -51,7 +50,7 @@ class WatchServer final {
   void check_closed();
   [[nodiscard]] std::shared_ptr<stage::CaptureStage> find(std::string_view busid) const;
 
-  link::Loop& loop_;
+  Loop& loop_;
   Devices devices_;
   std::function<std::string()> describe_;
   EventSink events_;

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <umockdev.h>
 
-#include <asio.hpp>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -16,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "periprox/loop/loop.hpp"
 #include "periprox/physical/machine_testing.hpp"
 #include "periprox/physical/open_device.hpp"
 
@@ -75,8 +75,6 @@ class MockedNode {
       case USBDEVFS_RESETEP:
       case USBDEVFS_CLAIM_PORT:
         calls_.push_back(name(request) + " " + number(argument));
-        return 0;
-      case FIONBIO:  // The event loop's, not of usbfs.
         return 0;
       case USBDEVFS_RESET:
         calls_.push_back("reset");
@@ -256,19 +254,14 @@ class MockedUsbfsTest : public testing::Test, public usb::CompletionSink {
     return urb;
   }
   void on_completed(usb::Urb urb, std::uint64_t) override { done_.push_back(std::move(urb)); }
-  void run_until(const std::function<bool()>& done) {
-    while (!done()) {
-      loop_.restart();
-      loop_.run_one();
-    }
-  }
+  void run_until(const std::function<bool()>& done) { loop_.run_until(done); }
 
   FakeMachine files_;
   UMockdevTestbed* bed_ = umockdev_testbed_new();
   UMockdevIoctlBase* handler_ = umockdev_ioctl_base_new();
   MockedNode node_;
   OpenOptions options_;
-  asio::io_context loop_;
+  Loop loop_;
   std::unique_ptr<BlockingPool> pool_ = std::make_unique<BlockingPool>();
   std::unique_ptr<UsbfsDevice> device_;
   Error failure_;

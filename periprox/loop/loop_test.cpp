@@ -1,4 +1,4 @@
-#include "periprox/link/loop.hpp"
+#include "periprox/loop/loop.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-namespace periprox::link {
+namespace periprox {
 namespace {
 
 using ::testing::ElementsAre;
@@ -147,6 +147,70 @@ TEST(Loop, StopsWhenTold) {
   EXPECT_FALSE(late);
 }
 
+TEST(Loop, StopsWhenToldFromAnotherThread) {
+  Loop loop;
+  loop.call_at(loop.now() + 1h, [] {});
+  std::thread other([&] { loop.stop(); });
+  loop.run();
+  other.join();
+}
+
+TEST(Loop, PollsWithoutWaiting) {
+  Loop loop;
+  int calls = 0;
+  loop.call_at(loop.now() + 1h, [&] { ++calls; });
+  EXPECT_EQ(loop.poll(), 0U);
+  loop.post([&] { loop.post([&] { ++calls; }); });
+  loop.call_at(TimePoint::min(), [&] { ++calls; });
+  EXPECT_EQ(loop.poll(), 3U);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(Loop, WaitsForWhoHoldsIt) {
+  Loop loop;
+  bool ran = false;
+  std::thread other([&, hold = Loop::Hold(loop)] { loop.post([&] { ran = true; }); });
+  loop.run();
+  EXPECT_TRUE(ran);
+  other.join();
+}
+
+TEST(Loop, EndsWhenTheLastOneLetsGoWithoutAWord) {
+  Loop loop;
+  auto first = std::make_unique<Loop::Hold>(loop);
+  auto last = std::make_unique<Loop::Hold>(*first);
+  std::thread other([&] {
+    first.reset();
+    last.reset();
+  });
+  loop.run();
+  other.join();
+}
+
+TEST(Loop, NeverLosesAPostOfAnotherThread) {
+  Loop loop;
+  constexpr int kPosts = 20'000;
+  int ran = 0;
+  std::thread other([&, hold = Loop::Hold(loop)] {
+    for (int i = 0; i < kPosts; ++i) loop.post([&] { ++ran; });
+  });
+  loop.run();
+  other.join();
+  loop.run();
+  EXPECT_EQ(ran, kPosts);
+}
+
+TEST(Loop, DropsWhatNobodyWaitsForAnyMore) {
+  const auto kept = std::make_shared<int>(1);
+  {
+    Loop loop;
+    loop.post([kept] {});
+    loop.call_at(loop.now() + 1h, [kept] {});
+    EXPECT_EQ(kept.use_count(), 3);
+  }
+  EXPECT_EQ(kept.use_count(), 1);
+}
+
 TEST(Loop, TakesWorkFromAnotherThread) {
   Loop loop;
   std::thread::id ran_on;
@@ -163,4 +227,4 @@ TEST(Loop, TakesWorkFromAnotherThread) {
 }
 
 }  // namespace
-}  // namespace periprox::link
+}  // namespace periprox

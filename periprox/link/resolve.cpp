@@ -2,8 +2,6 @@
 
 #include <netdb.h>
 
-#include <algorithm>
-#include <cstring>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -12,11 +10,6 @@
 #include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
-
-Endpoint::Endpoint(const void* address, socklen_t the_size)
-    : size(std::min<socklen_t>(the_size, sizeof(storage))) {
-  std::memcpy(&storage, address, size);
-}
 
 Result<std::vector<Endpoint>> resolve_blocking(const std::string& host, std::uint16_t port,
                                                bool to_listen) {

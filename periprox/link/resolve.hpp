@@ -1,8 +1,6 @@
 // Names of hosts and their addresses.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,23 +8,13 @@
 #include <vector>
 
 #include "periprox/base/result.hpp"
+#include "periprox/link/endpoint.hpp"
 
 namespace periprox {
 class Loop;
 }
 
 namespace periprox::link {
-
-/// An address that bind() and connect() take.
-struct Endpoint {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  Endpoint() = default;
-  Endpoint(const void* address, socklen_t size);
-  [[nodiscard]] const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  [[nodiscard]] int family() const { return storage.ss_family; }
-};
 
 /// Every TCP address of a host, in the system's order of preference; `to_listen` for those to bind.
 /// Asks name servers, which may take seconds, but for numbers.

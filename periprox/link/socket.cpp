@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 // Needs sys/socket.h before it.
@@ -14,11 +13,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <utility>
-#include <vector>
 
+#include "periprox/link/endpoint.hpp"
 #include "periprox/link/resolve.hpp"
 #include "periprox/loop/loop.hpp"
 
@@ -30,8 +28,6 @@ constexpr int kUnixSendBuffer = 4 << 20;  // The system cuts it to net.core.wmem
 constexpr std::int64_t kLongestSilence = 24 * 3600;
 /// How long to wait before accepting again when the process is out of descriptors.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
-/// How long before trying again to connect to a Unix socket whose queue is full.
-constexpr auto kConnectPause = std::chrono::milliseconds(10);
 
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof(value));
@@ -81,28 +77,6 @@ std::string peer_name(int fd) {
   }
   const std::string name(host.data());
   return (storage.ss_family == AF_INET6 ? "[" + name + "]" : name) + ":" + port.data();
-}
-
-Endpoint unix_endpoint(const Address& address) {
-  sockaddr_un raw{};
-  raw.sun_family = AF_UNIX;
-  // The path of an Address fits (parse_address()).
-  const auto length = std::min(address.path.size(), sizeof(raw.sun_path) - 1);
-  std::memcpy(raw.sun_path, address.path.data(), length);
-  return {&raw, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1)};
-}
-
-Endpoint vsock_endpoint(const Address& address) {
-  sockaddr_vm raw{};
-  raw.svm_family = AF_VSOCK;
-  raw.svm_cid = address.cid;
-  raw.svm_port = address.port;
-  return {&raw, sizeof(raw)};
-}
-
-/// Not connected, or empty with errno set. Nobody waits for it.
-UniqueFd open_socket(int family) {
-  return UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 /// True when a socket file exists at the address but nobody accepts there. (A connect to a file
@@ -270,131 +244,5 @@ Listener::~Listener() {
   if (impl_) impl_->close();
 }
 const Address& Listener::address() const { return impl_->address; }
-
-// ---- connect
-// ------------------------------------------------------------------------------------------
-
-namespace {
-
-/// One attempt to connect, alive until it has called back: its timer holds it.
-struct Attempt : std::enable_shared_from_this<Attempt> {
-  Attempt(Loop& the_loop, Address the_address, std::function<void(Result<UniqueFd>)> handler,
-          Duration the_limit)
-      : loop(the_loop),
-        address(std::move(the_address)),
-        done(std::move(handler)),
-        silence_limit(the_limit) {}
-
-  void start(Duration timeout) {
-    timer = loop.call_at(loop.now() + timeout,
-                         [self = shared_from_this()] { self->finish(ETIMEDOUT); });
-    if (address.kind == Address::Kind::Tcp) {
-      resolving.emplace(loop, address.host, address.port, [this](const auto& found) {
-        if (!found) {
-          conclude(fail(Error::Kind::NotFound, "cannot connect to " + address.text(),
-                        found.error().why, found.error().hint));
-          return;
-        }
-        endpoints = *found;
-        connect_next();
-      });
-      return;
-    }
-    endpoints.push_back(address.kind == Address::Kind::Unix ? unix_endpoint(address)
-                                                            : vsock_endpoint(address));
-    // Nobody is called back from within connect().
-    pause = loop.call_at(TimePoint::min(), [this] { connect_next(); });
-  }
-
-  /// Tries the addresses of the name one after another.
-  void connect_next() {
-    if (next == endpoints.size()) {
-      finish(last_error);
-      return;
-    }
-    const auto& endpoint = endpoints[next];
-    watch.reset();
-    socket = open_socket(endpoint.family());
-    if (socket && ::connect(socket.get(), endpoint.raw(), endpoint.size) == 0) {
-      finish(0);
-    } else if (socket && errno == EINPROGRESS) {
-      watch.emplace(loop, socket.get(), [this](Ready) { on_connected(); });
-      watch->want({.write = true});
-    } else if (socket && errno == EAGAIN) {
-      pause = loop.call_at(loop.now() + kConnectPause, [this] { connect_next(); });
-    } else {
-      try_another(errno);
-    }
-  }
-
-  void on_connected() {
-    int number = 0;
-    socklen_t size = sizeof(number);
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &number, &size) != 0) number = errno;
-    if (number == 0) {
-      finish(0);
-    } else {
-      try_another(number);
-    }
-  }
-
-  void try_another(int number) {
-    last_error = number;
-    ++next;
-    connect_next();
-  }
-
-  void finish(int number) {
-    if (number == 0) {
-      watch.reset();
-      tune_socket(socket.get(), silence_limit);
-      conclude(std::move(socket));
-      return;
-    }
-    std::string hint;
-    if (number == ECONNREFUSED || number == ENOENT)
-      hint = "nobody listens there: is the server running?";
-    if (number == ETIMEDOUT)
-      hint = "the host does not answer: is it on, and does a firewall drop the port?";
-    if (number == EAFNOSUPPORT || number == ENODEV) {
-      hint =
-          "this kernel lacks that kind of socket; for vsock: modprobe vsock_loopback (local), "
-          "vhost_vsock (host) or vmw_vsock_virtio_transport (guest)";
-    }
-    if (number == EACCES) hint = "the socket's file permissions exclude this user";
-    conclude(tl::make_unexpected(
-        errno_error(number, "cannot connect to " + address.text(), std::move(hint))));
-  }
-
-  /// The end, with or without a connection.
-  void conclude(Result<UniqueFd> result) {
-    const auto keep = shared_from_this();
-    loop.cancel(timer);
-    loop.cancel(pause);
-    resolving.reset();
-    watch.reset();
-    done(std::move(result));
-  }
-
-  Loop& loop;
-  Address address;
-  std::function<void(Result<UniqueFd>)> done;
-  Duration silence_limit;
-  std::optional<Resolving> resolving;
-  std::vector<Endpoint> endpoints;
-  std::size_t next = 0;
-  UniqueFd socket;
-  std::optional<Watch> watch;
-  int last_error = EHOSTUNREACH;
-  TimerId timer{};
-  TimerId pause{};
-};
-
-}  // namespace
-
-void connect(Loop& loop, const Address& address, Duration timeout,
-             std::function<void(Result<UniqueFd>)> done, Duration silence_limit) {
-  std::make_shared<Attempt>(loop, address, std::move(done), silence_limit)->start(timeout);
-}
 
 }  // namespace periprox::link

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "periprox/link/endpoint.hpp"
+#include "periprox/link/resolve.hpp"
 #include "periprox/link/testing.hpp"
 #include "periprox/loop/loop.hpp"
 
@@ -243,6 +245,38 @@ TEST_F(Sockets, GiveUpConnectingInTime) {
   const auto before = answers;
   loop.run();
   EXPECT_EQ(answers, before);
+}
+
+TEST_F(Sockets, ConnectToAUnixSocketAsSoonAsItsQueueHasRoom) {
+  const auto endpoint = unix_endpoint(unix_address());
+  const auto busy = open_socket(AF_UNIX);
+  ASSERT_EQ(::bind(busy.get(), endpoint.raw(), endpoint.size), 0);
+  ASSERT_EQ(::listen(busy.get(), 0), 0);
+  std::vector<UniqueFd> waiting;
+  do {
+    waiting.push_back(open_socket(AF_UNIX));
+  } while (::connect(waiting.back().get(), endpoint.raw(), endpoint.size) == 0);
+  ASSERT_EQ(errno, EAGAIN);
+  loop.call_at(loop.now() + 1ms, [&] {
+    const UniqueFd first(::accept(busy.get(), nullptr, nullptr));
+    EXPECT_TRUE(first);
+  });
+  EXPECT_TRUE(connect_to(unix_address()));
+}
+
+TEST_F(Sockets, NeverCallBackForANameNobodyWaitsForAnyMore) {
+  bool called = false;
+  {
+    const Resolving resolving(loop, "localhost", 1, [&](const auto&) { called = true; });
+  }
+  loop.run();
+  EXPECT_FALSE(called);
+}
+
+TEST_F(Sockets, TellThatAHostIsUnknown) {
+  const auto socket = connect_to({.host = "no..host", .port = 1});
+  ASSERT_FALSE(socket);
+  EXPECT_THAT(socket.error().text(), HasSubstr("check the host name"));
 }
 
 TEST_F(Sockets, ConnectTwiceToOneListener) {

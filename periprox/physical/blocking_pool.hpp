@@ -4,6 +4,10 @@
 
 #include <functional>
 #include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "periprox/loop/loop.hpp"
 
 namespace periprox::physical {
 
@@ -18,6 +22,22 @@ class BlockingPool {
   BlockingPool& operator=(const BlockingPool&) = delete;
 
   void run(std::function<void()> job);
+  /// Does `work` here, then `done`, with what it returned, on `loop`, which does not run dry
+  /// before. Both can be copied; the result need not.
+  template <typename Work, typename Done>
+  void run(Loop& loop, Work work, Done done) {
+    run([&loop, hold = Loop::Hold(loop), work = std::move(work), done = std::move(done)] {
+      using Outcome = std::invoke_result_t<const Work&>;
+      if constexpr (std::is_void_v<Outcome>) {
+        work();
+        loop.post(done);
+      } else {
+        // Shared, because std::function wants to copy what it holds.
+        const auto outcome = std::make_shared<Outcome>(work());
+        loop.post([done, outcome] { done(std::move(*outcome)); });
+      }
+    });
+  }
   /// Waits until no job is running or waiting.
   void wait_until_idle();
 

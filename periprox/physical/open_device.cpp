@@ -87,20 +87,17 @@ void open_device(Loop& loop, BlockingPool& pool, DeviceInfo device, OpenOptions 
   if (options.device.usbfs_memory_limit == 0) {
     options.device.usbfs_memory_limit = memory_limit(options.paths);
   }
-  // std::function wants copies, and a result that holds a claim has none.
-  pool.run([&loop, &pool, busy = Loop::Hold(loop), device = std::move(device),
-            options = std::move(options), done = std::move(done)] {
-    auto taken = std::make_shared<Result<TakenDevice>>(take_device(device, options));
-    loop.post([&loop, &pool, taken, options, done] {
-      if (!*taken) {
-        done(forward_error(*taken));
-        return;
-      }
-      TakenDevice& ready = **taken;
-      done(std::make_unique<UsbfsDevice>(loop, pool, std::move(ready.usbfs), std::move(ready.claim),
-                                         std::move(ready.model), options.device));
-    });
-  });
+  pool.run(
+      loop, [device = std::move(device), options] { return take_device(device, options); },
+      [&loop, &pool, options, done = std::move(done)](Result<TakenDevice> taken) {
+        if (!taken) {
+          done(forward_error(taken));
+          return;
+        }
+        done(std::make_unique<UsbfsDevice>(loop, pool, std::move(taken->usbfs),
+                                           std::move(taken->claim), std::move(taken->model),
+                                           options.device));
+      });
 }
 
 }  // namespace periprox::physical

@@ -34,20 +34,17 @@ void UsbfsDevice::Impl::start_special(TransferList& list, Transfer& transfer) {
   list.advance();
   transfer.state = Transfer::State::Blocking;
   close_gate();
-  pool_.run([weak = weak_from_this(), &loop = loop_, busy = Loop::Hold(loop_), core = core_,
-             request, setup, model = model_] {
-    RequestOutcome outcome;
-    {
-      const std::lock_guard lock(core->mutex);
-      // Null: the device was destroyed, and given back, before this thread came to run.
-      if (core->claim) {
-        outcome = perform_request(request, setup, model, *core->usbfs, *core->claim);
-      }
-    }
-    loop.post([weak, outcome] {
-      if (const auto self = weak.lock(); self && !self->closed_) self->finish_special(outcome);
-    });
-  });
+  pool_.run(
+      loop_,
+      [core = core_, request, setup, model = model_] {
+        const std::lock_guard lock(core->mutex);
+        // Null: the device was destroyed, and given back, before this thread came to run.
+        if (!core->claim) return RequestOutcome{};
+        return perform_request(request, setup, model, *core->usbfs, *core->claim);
+      },
+      [weak = weak_from_this()](const RequestOutcome& outcome) {
+        if (const auto self = weak.lock(); self && !self->closed_) self->finish_special(outcome);
+      });
 }
 
 void UsbfsDevice::Impl::finish_special(const RequestOutcome& outcome) {
@@ -120,21 +117,20 @@ std::vector<std::uint8_t> UsbfsDevice::Impl::stream_endpoints(usb::EndpointAddre
 
 void UsbfsDevice::Impl::start_streams(usb::EndpointAddress endpoint) {
   close_gate();
-  pool_.run([weak = weak_from_this(), &loop = loop_, busy = Loop::Hold(loop_), core = core_,
-             endpoints = stream_endpoints(endpoint)] {
-    int error = 0;
-    {
-      // The kernel takes what the endpoints and the controller have, when that is less.
-      constexpr std::uint32_t kMostStreams = 65536;
-      const std::lock_guard lock(core->mutex);
-      error = core->usbfs->allocate_streams(endpoints, kMostStreams);
-    }
-    loop.post([weak, endpoints, error] {
-      if (const auto self = weak.lock(); self && !self->closed_) {
-        self->finish_streams(endpoints, error);
-      }
-    });
-  });
+  const auto endpoints = stream_endpoints(endpoint);
+  pool_.run(
+      loop_,
+      [core = core_, endpoints] {
+        // The kernel takes what the endpoints and the controller have, when that is less.
+        constexpr std::uint32_t kMostStreams = 65536;
+        const std::lock_guard lock(core->mutex);
+        return core->usbfs->allocate_streams(endpoints, kMostStreams);
+      },
+      [weak = weak_from_this(), endpoints](int error) {
+        if (const auto self = weak.lock(); self && !self->closed_) {
+          self->finish_streams(endpoints, error);
+        }
+      });
 }
 
 void UsbfsDevice::Impl::finish_streams(const std::vector<std::uint8_t>& endpoints, int error) {

@@ -77,10 +77,11 @@ void Opener::open(std::string_view text, Done done, Use use) {
   } else if (const auto* recorded = std::get_if<RecordedLocator>(&*locator)) {
     // Reading a long capture takes its time.
     common_->pool.run(
-        [&loop, named, recorded = *recorded, advise = common_->advise, busy = Loop::Hold(loop)] {
-          auto opened = open_recorded(recorded, loop, advise);
-          loop.post([named, opened = std::move(opened)] { named(opened); });
-        });
+        loop,
+        [&loop, recorded = *recorded, advise = common_->advise] {
+          return open_recorded(recorded, loop, advise);
+        },
+        std::move(named));
   } else if (const auto* command = std::get_if<CommandLocator>(&*locator)) {
     common_->remote.open(*command, std::move(named));
   } else if (const auto* descriptor = std::get_if<DescriptorLocator>(&*locator)) {
@@ -95,12 +96,9 @@ void Opener::open(std::string_view text, Done done, Use use) {
 
 void Opener::restore_abandoned(
     std::function<void(std::vector<physical::ClaimJournal::Restored>)> done) {
-  // The loop must not run dry while the pool is at it.
   common_->pool.run(
-      [&loop = common_->loop, busy = Loop::Hold(common_->loop), done = std::move(done)] {
-        auto restored = physical::ClaimJournal({}).restore_abandoned();
-        loop.post([done, restored = std::move(restored)] { done(restored); });
-      });
+      common_->loop, [] { return physical::ClaimJournal({}).restore_abandoned(); },
+      std::move(done));
 }
 
 }  // namespace periprox::service

@@ -16,12 +16,7 @@ emulated::Surroundings lend_surroundings(Loop& loop, physical::BlockingPool& poo
                       note](std::string_view words) { return open_stream(loop, words, note); },
       .run_blocking =
           [&loop, &pool](std::function<void()> work, std::function<void()> done) {
-            // The loop must not run dry while the pool is at it.
-            pool.run(
-                [&loop, busy = Loop::Hold(loop), work = std::move(work), done = std::move(done)] {
-                  work();
-                  loop.post(done);
-                });
+            pool.run(loop, std::move(work), std::move(done));
           },
       .note = std::move(note),
   };

@@ -1,4 +1,4 @@
-// Time as it is passed in: nobody below `link` asks the system what time it is.
+// Time as it is passed in: nobody but `loop` asks the system what time it is.
 #pragma once
 
 #include <chrono>

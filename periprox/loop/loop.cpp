@@ -44,8 +44,10 @@ Loop::Impl::Impl()
       timer(must_have(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
                       "timerfd_create")) {
   // Edge-triggered: neither is ever read. Each ringing, each expiry is an event of its own.
-  control(EPOLL_CTL_ADD, doorbell.get(), EPOLLIN | EPOLLET, nullptr);
-  control(EPOLL_CTL_ADD, timer.get(), EPOLLIN | EPOLLET, nullptr);
+  for (const int fd : {doorbell.get(), timer.get()}) {
+    const int error = control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, nullptr);
+    if (error != 0) throw std::system_error(error, std::generic_category(), "epoll_ctl");
+  }
 }
 
 /// Does one thing; false when there is nothing left to do, or nothing to do now and `may_wait` is

@@ -39,7 +39,9 @@ struct Loop::Impl {
   void take_posted();
 
   // Descriptors (watch.cpp).
-  void control(int operation, int fd, std::uint32_t events, void* record) const;
+  /// epoll_ctl(); its errno, 0 when all is well. `record` is null for the loop's own.
+  [[nodiscard]] int control(int operation, int fd, std::uint32_t events,
+                            Watch::Record* record) const;
   void add(Watch::Record& record) const;
   void forget(Watch::Record& record) const;
   void want(Watch::Record& record, Ready ready);

@@ -15,34 +15,31 @@ std::uint32_t events_of(Ready ready) {
   return (ready.read ? std::uint32_t{EPOLLIN} : 0) | (ready.write ? std::uint32_t{EPOLLOUT} : 0);
 }
 
+void throw_if(int error) {
+  if (error != 0) throw std::system_error(error, std::generic_category(), "epoll_ctl");
+}
+
 }  // namespace
 
-void Loop::Impl::control(int operation, int fd, std::uint32_t events, void* record) const {
+int Loop::Impl::control(int operation, int fd, std::uint32_t events, Watch::Record* record) const {
   epoll_event event{};
   event.events = events;
   event.data.ptr = record;
-  if (::epoll_ctl(epoll.get(), operation, fd, &event) != 0) {
-    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
-  }
+  return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0 ? 0 : errno;
 }
 
 void Loop::Impl::add(Watch::Record& record) const {
-  epoll_event event{};
-  event.events = record.registered = events_of(record.wanted);
-  event.data.ptr = &record;
-  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, record.fd, &event) == 0) {
-    record.known = true;
-  } else if (errno == EPERM) {
-    record.unwatchable = true;
-  } else {
-    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
-  }
+  record.registered = events_of(record.wanted);
+  const int error = control(EPOLL_CTL_ADD, record.fd, record.registered, &record);
+  record.known = error == 0;
+  record.unwatchable = error == EPERM;
+  if (!record.unwatchable) throw_if(error);
 }
 
 void Loop::Impl::forget(Watch::Record& record) const {
   if (!std::exchange(record.known, false)) return;
   // Fails when the descriptor was closed before, which unregistered it.
-  (void)::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, record.fd, nullptr);
+  (void)control(EPOLL_CTL_DEL, record.fd, 0, nullptr);
 }
 
 void Loop::Impl::want(Watch::Record& record, Ready ready) {
@@ -61,7 +58,7 @@ void Loop::Impl::want(Watch::Record& record, Ready ready) {
 
 void Loop::Impl::register_for(Watch::Record& record, std::uint32_t events) const {
   record.registered = events;
-  control(EPOLL_CTL_MOD, record.fd, events, &record);
+  throw_if(control(EPOLL_CTL_MOD, record.fd, events, &record));
 }
 
 void Loop::Impl::on_event(Watch::Record& record, std::uint32_t events) {

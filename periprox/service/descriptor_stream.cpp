@@ -130,8 +130,6 @@ DescriptorStream::~DescriptorStream() {
 }
 
 void DescriptorStream::connect(UniqueFd fd) {
-  impl_->input.close();
-  impl_->output.close();
   (void)::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
   impl_->owned = std::move(fd);
   impl_->use(impl_->owned.get(), impl_->owned.get(), false);

@@ -5,7 +5,8 @@
 # It is process 1, so it must not end before the guest does.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root LANG=C.UTF-8
+# Another locale would be read by each program that starts.
+export HOME=/root LANG=C
 
 stty -F /dev/ttyS1 -opost
 mkdir -p /dev/pts /dev/shm

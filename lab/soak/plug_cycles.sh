@@ -82,7 +82,8 @@ plug_all_in() { # ROUND
         # It takes the first free port, where the kernel may still have the last device.
         wait_for hub_is_empty || bail_out "the kernel has taken out all devices"
         for ((i = 1; i <= ${#functions[@]}; i++)); do
-            must usbip attach -r 127.0.0.1 -b "1-$i"
+            # It refuses while a device has its address and is not registered yet.
+            wait_for usbip attach -r 127.0.0.1 -b "1-$i" || bail_out "the stock client attaches 1-$i"
         done
     else
         must "$PERIPROX" attach --background --wait "$LAB_PATIENCE" "${locators[@]}"

@@ -54,7 +54,7 @@ use_keyboard() { # BUSID [TYPE]
     RECORDER=$!
     wait_for recorder_has "$node" || bail_out "$node opens"
     # Time for the one who reads the recording, which plays at a quarter of its speed.
-    if [[ -n ${2-} ]]; then sleep 5 && "$2"; fi
+    if [[ -n ${2-} ]]; then sleep 3 && "$2"; fi
     wait_for has_keys
     OUTCOME=$(keys)
     kill "$RECORDER"

@@ -6,7 +6,9 @@
 #
 #     lab/lab run lab/soak/plug_cycles.sh [CYCLES]
 #
-# lab-timeout: 7200
+# lab-timeout: 14400
+# Nothing here is about time, and one wait too short would end hours of it.
+LAB_PATIENCE=${LAB_PATIENCE:-600}
 . "$LAB_REPO/lab/guest/lib.sh"
 
 CYCLES=${1:-300}

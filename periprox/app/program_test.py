@@ -418,6 +418,16 @@ class Transferring(Case):
         self.assertEqual((process.returncode, error), (0, b""))
 
 
+def wait_until_it_sleeps(process, function):
+    """Waits until a process sleeps in a function of the kernel whose name has that in it."""
+    while True:
+        with open(f"/proc/{process.pid}/wchan", encoding="ascii") as place:
+            if function in place.read():
+                return
+        assert process.poll() is None, "it has ended"
+        time.sleep(0.01)
+
+
 def tshark(file, *arguments):
     program = shutil.which("tshark")
     assert program, "the Debian package tshark is missing"
@@ -634,6 +644,21 @@ class Watching(Case):
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(timeout=PATIENCE), 0)
             self.assertEqual(other.stop()[0], 0)
+
+    def test_a_capture_that_is_interrupted_before_its_server_answers(self):
+        fifo = os.path.join(self.folder, "fifo")
+        os.mkfifo(fifo)
+        process = subprocess.Popen([PROGRAM, "capture", self.device, fifo], stderr=subprocess.PIPE)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        wait_until_it_sleeps(process, "wait_for_partner")
+        self.server.process.send_signal(signal.SIGSTOP)
+        with open(fifo, "rb") as reader:
+            wait_until_it_sleeps(process, "poll")
+            process.send_signal(signal.SIGTERM)
+            self.server.process.send_signal(signal.SIGCONT)
+            reader.read()
+        self.assertEqual((process.wait(timeout=PATIENCE), process.stderr.read()), (0, b""))
 
 
 class Disturbing(Case):

@@ -168,11 +168,9 @@ Result<UniqueFd> watch(const WatchedDevice& device, std::uint32_t snap_length) {
   if (watch_ended != 0) ::shutdown(fd->get(), SHUT_WR);  // It came before there was a socket.
   // A capture begins with the type of its first block; anything else is an answer in words.
   char first = 0;
-  pollfd ready{.fd = fd->get(), .events = POLLIN, .revents = 0};
-  if (::poll(&ready, 1, kPatienceMilliseconds) > 0 && ::recv(fd->get(), &first, 1, MSG_PEEK) == 1 &&
-      first == '\n') {
-    return fd;
-  }
+  const auto count = becomes_readable(fd->get()) ? ::recv(fd->get(), &first, 1, MSG_PEEK) : 0;
+  // Who ends it before anything was captured has an empty capture.
+  if (count == 1 ? first == '\n' : watch_ended != 0) return fd;
   auto why = service::printable(read_answer(fd->get()), 512);
   if (why.starts_with("error ")) why.erase(0, 6);
   while (why.ends_with('?')) why.pop_back();  // The end of the line.

@@ -17,11 +17,10 @@ RingExporter::RingExporter(Loop& loop, session::Exports& exports, EventSink even
       exports_(exports),
       events_(std::move(events)),
       options_(options),
-      spinner_(loop) {}
+      spinner_(loop),
+      farewell_(loop) {}
 
-RingExporter::~RingExporter() {
-  if (farewell_) loop_.cancel(*farewell_);
-}
+RingExporter::~RingExporter() = default;
 
 Result<void> RingExporter::listen(const RingAddress& address) {
   if (address.cpu) {
@@ -47,7 +46,7 @@ Result<void> RingExporter::listen(const RingAddress& address) {
 }
 
 void RingExporter::accepted(const RingAddress& address, link::Accepted connection) {
-  if (closing_) return;
+  if (farewell_.begun()) return;
   if (connections_ >= options_.connections) {
     events_({.kind = Event::Kind::Overload,
              .level = Event::Level::Warning,
@@ -107,10 +106,11 @@ Result<void> RingExporter::start(
 void RingExporter::ended(SessionId id) {
   auto node = sessions_.extract(id);
   auto& session = node.mapped();
-  report_ended(session);
+  events_(session_ended(session.peer, session.protocol->failure(), session.protocol->lease(),
+                        farewell_.begun() ? "the server stops" : "it left"));
   session.pump.reset();  // Gives the device back.
   if (!session.lasting) --connections_;
-  if (session.lasting && !closing_) {
+  if (session.lasting && !farewell_.begun()) {
     const auto again = session.lasting;
     if (auto started = start(again->first, again->second, session.peer, {}, again); !started) {
       events_({.kind = Event::Kind::Ended,
@@ -119,44 +119,15 @@ void RingExporter::ended(SessionId id) {
                .peer = session.peer});
     }
   }
-  check_closed();
-}
-
-void RingExporter::report_ended(const Session& session) {
-  const auto& failure = session.protocol->failure();
-  const auto* lease = session.protocol->lease();
-  Event event{.kind = Event::Kind::Ended, .peer = session.peer};
-  std::string reason = closing_ ? "the server stops" : "it left";
-  if (failure) {
-    event.level = Event::Level::Warning;
-    reason = failure->what + ": " + failure->why;
-  } else if (lease == nullptr) {
-    event.level = Event::Level::Detail;
-  }
-  if (lease != nullptr) event.busid = lease->address().busid;
-  event.text = session.peer +
-               (lease != nullptr ? " no longer uses " + event.busid : " disconnected") + ": " +
-               reason;
-  events_(event);
+  if (farewell_.begun() && sessions_.empty()) farewell_.over();
 }
 
 void RingExporter::close(std::function<void()> done) {
-  closing_ = true;
-  closed_ = std::move(done);
   listeners_.clear();
+  farewell_.begin(
+      sessions_.empty() ? Duration{} : options_.farewell, [this] { sessions_.clear(); },
+      std::move(done));
   for (auto& [id, session] : sessions_) session.pump->close();
-  const auto patience = sessions_.empty() ? Duration{} : options_.farewell;
-  farewell_ = loop_.call_at(loop_.now() + patience, [this] {
-    farewell_.reset();
-    sessions_.clear();
-    check_closed();
-  });
-}
-
-void RingExporter::check_closed() {
-  if (!closing_ || !sessions_.empty()) return;
-  if (farewell_) loop_.cancel(*std::exchange(farewell_, {}));
-  if (const auto call = std::exchange(closed_, {})) call();
 }
 
 }  // namespace periprox::service

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "periprox/link/socket.hpp"
 #include "periprox/service/event.hpp"
 #include "periprox/service/ring_address.hpp"
+#include "periprox/service/session_end.hpp"
 #include "periprox/session/exports.hpp"
 #include "periprox/session/ring_server.hpp"
 
@@ -64,8 +64,6 @@ class RingExporter final {
                      UniqueFd channel,
                      std::shared_ptr<const std::pair<RingAddress, link::SharedMemory>> lasting);
   void ended(SessionId id);
-  void report_ended(const Session& session);
-  void check_closed();
 
   Loop& loop_;
   session::Exports& exports_;
@@ -76,9 +74,7 @@ class RingExporter final {
   SessionId last_id_ = 0;
   std::map<SessionId, Session> sessions_;
   std::size_t connections_ = 0;
-  bool closing_ = false;
-  std::optional<TimerId> farewell_;
-  std::function<void()> closed_;
+  Farewell farewell_;
 };
 
 }  // namespace periprox::service

@@ -17,27 +17,6 @@ std::string host_of(const std::string& peer) {
   return peer.substr(0, comma != std::string::npos ? comma : peer.rfind(':'));
 }
 
-/// Why a session is over, and how much that matters.
-Event ended_event(const session::UsbipServer& protocol, std::string peer, bool closing) {
-  Event event{.kind = Event::Kind::Ended, .peer = std::move(peer)};
-  std::string reason;
-  if (protocol.failure()) {
-    event.level = Event::Level::Warning;
-    reason = protocol.failure()->what;
-    if (!protocol.failure()->why.empty()) reason += ": " + protocol.failure()->why;
-  } else {
-    reason = closing ? "the server stops" : "the connection was closed";
-  }
-  if (const auto* lease = protocol.lease()) {
-    event.busid = lease->address().busid;
-    event.text = event.peer + " no longer uses " + event.busid + ": " + reason;
-  } else {
-    if (!protocol.failure()) event.level = Event::Level::Detail;
-    event.text = event.peer + " disconnected: " + reason;
-  }
-  return event;
-}
-
 }  // namespace
 
 Server::Server(Loop& loop, session::Exports& exports, EventSink events, ServerOptions options)
@@ -45,11 +24,10 @@ Server::Server(Loop& loop, session::Exports& exports, EventSink events, ServerOp
       exports_(exports),
       events_(std::move(events)),
       options_(options),
-      throttle_(kLinesAtOnce, kLinesPeriod) {}
+      throttle_(kLinesAtOnce, kLinesPeriod),
+      farewell_(loop) {}
 
-Server::~Server() {
-  if (farewell_) loop_.cancel(*farewell_);
-}
+Server::~Server() = default;
 
 Result<link::Address> Server::listen(const link::Address& address) {
   auto listener = link::Listener::open(
@@ -66,7 +44,7 @@ std::size_t Server::using_devices() const {
 }
 
 void Server::accepted(link::Accepted connection) {
-  if (closing_) return;
+  if (farewell_.begun()) return;
   auto host = host_of(connection.peer);
   make_room(host);
   const SessionId id = ++last_id_;
@@ -115,9 +93,10 @@ void Server::drop(Sessions::iterator victim) {
 void Server::ended(SessionId id) {
   auto node = sessions_.extract(id);
   auto& session = node.mapped();
-  report(ended_event(*session.protocol, session.peer, closing_));
+  report(session_ended(session.peer, session.protocol->failure(), session.protocol->lease(),
+                       farewell_.begun() ? "the server stops" : "the connection was closed"));
   session.pump.reset();  // Gives the device back.
-  check_closed();
+  if (farewell_.begun() && sessions_.empty()) farewell_.over();
 }
 
 /// Details are free of charge: nobody sees them unless asked for.
@@ -135,22 +114,11 @@ void Server::report(Event event) {
 }
 
 void Server::close(std::function<void()> done) {
-  closing_ = true;
-  closed_ = std::move(done);
   listeners_.clear();
+  farewell_.begin(
+      sessions_.empty() ? Duration{} : options_.farewell, [this] { sessions_.clear(); },
+      std::move(done));
   for (auto& [id, session] : sessions_) session.pump->close();
-  const auto patience = sessions_.empty() ? Duration{} : options_.farewell;
-  farewell_ = loop_.call_at(loop_.now() + patience, [this] {
-    farewell_.reset();
-    sessions_.clear();
-    check_closed();
-  });
-}
-
-void Server::check_closed() {
-  if (!closing_ || !sessions_.empty()) return;
-  if (farewell_) loop_.cancel(*std::exchange(farewell_, {}));
-  if (const auto call = std::exchange(closed_, {})) call();
 }
 
 }  // namespace periprox::service

@@ -11,7 +11,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "periprox/link/socket.hpp"
 #include "periprox/service/event.hpp"
 #include "periprox/service/log_throttle.hpp"
+#include "periprox/service/session_end.hpp"
 #include "periprox/session/exports.hpp"
 #include "periprox/session/usbip_server.hpp"
 
@@ -74,7 +74,6 @@ class Server final {
   void ended(SessionId id);
   void drop(Sessions::iterator victim);
   void report(Event event);
-  void check_closed();
 
   Loop& loop_;
   session::Exports& exports_;
@@ -84,9 +83,7 @@ class Server final {
   std::vector<link::Listener> listeners_;
   SessionId last_id_ = 0;
   Sessions sessions_;  // In the order of connecting.
-  bool closing_ = false;
-  std::optional<TimerId> farewell_;
-  std::function<void()> closed_;
+  Farewell farewell_;
 };
 
 }  // namespace periprox::service

@@ -27,8 +27,7 @@ case $SERVED_BY in
         start_gadget_zero high
         modprobe usbip-host
         must usbip bind -b "$GADGET"
-        usbipd -4 > /dev/null 2>&1 &
-        wait_for usbip list -r 127.0.0.1
+        start_stock_server
         served=$GADGET
         cases=("${safe_cases[@]}")
         ;;

@@ -160,6 +160,17 @@ show_server_log() {
     SERVER_LOG=
 }
 
+# --- The stock server in this guest --------------------------------------------------------------
+
+USBIPD=
+
+# Serves what is bound to usbip-host, or what OPTIONS of usbipd say, and returns when it answers.
+start_stock_server() { # [OPTIONS...]
+    usbipd -4 "$@" > /dev/null 2>&1 &
+    USBIPD=$!
+    wait_for usbip list -r 127.0.0.1 || bail_out "stock usbipd answers"
+}
+
 # --- Captures ------------------------------------------------------------------------------------
 
 # tshark finds nothing malformed in a capture, and a field that only its class has in the traffic of

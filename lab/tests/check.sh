@@ -82,8 +82,7 @@ too_large=(                       # The kernel asks for this much memory at once
 if [[ ${1-} == vudc ]]; then
     modprobe usbip-vudc num=1 || bail_out "usbip-vudc loads"
     make_gadget usbip-vudc.0
-    usbipd -4 -e > /dev/null 2>&1 &
-    wait_for usbip list -r 127.0.0.1 || bail_out "stock usbipd answers"
+    start_stock_server -e
     vudc=/sys/devices/platform/usbip-vudc.0
     is_available() { [[ $(cat $vudc/usbip_status) == 1 ]]; }
     # After some errors it neither ends the connection nor sees it end: the device stays in use.
@@ -128,9 +127,7 @@ if [[ ${1-} != stock ]]; then finish; fi
 # Stock usbip-host.
 modprobe usbip-host
 must usbip bind -b "$GADGET"
-usbipd -4 > /dev/null 2>&1 &
-USBIPD=$!
-wait_for usbip list -r 127.0.0.1 || bail_out "stock usbipd answers"
+start_stock_server
 stock_skips=(
     --skip unlink.race            # stub_rx_loop oopses when UNLINK and completion race
     --skip unlink.race_on_control # the same

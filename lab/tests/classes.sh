@@ -58,8 +58,7 @@ for number in 0 1 2 3; do
     must usbip bind -b "$(gadget_busid $number)"
     served+=("usbip://127.0.0.1/$(gadget_busid $number)")
 done
-usbipd -4 > /dev/null 2>&1 &
-wait_for usbip list -r 127.0.0.1
+start_stock_server
 
 modprobe vhci-hcd
 # Before usbhid, which wants the thermometer too.

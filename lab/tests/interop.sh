@@ -21,8 +21,7 @@ unplug() {
 
 must modprobe usbip-host
 must usbip bind -b "$GADGET"
-usbipd -4 > /dev/null 2>&1 &
-wait_for usbip list -r 127.0.0.1
+start_stock_server
 check "its list is read" grep -q "^$GADGET .*0525:a4a0" <("$PERIPROX" list usbip://127.0.0.1)
 attach_ours "usbip://127.0.0.1/$GADGET"
 bind_usbtest "$LOCAL" 0 0

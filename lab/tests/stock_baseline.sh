@@ -31,8 +31,7 @@ expect_clean_dmesg
 
 modprobe usbip-host
 must usbip bind -b "$GADGET"
-usbipd -4 > /dev/null 2>&1 &
-wait_for usbip list -r 127.0.0.1 || bail_out "stock usbipd answers"
+start_stock_server
 stock_list=$(usbip list -r 127.0.0.1)
 check "the stock list shows the gadget" grep -q "$GADGET:.*0525:a4a0" <<< "$stock_list"
 

@@ -420,12 +420,13 @@ class Transferring(Case):
 
 def wait_until_it_sleeps(process, function):
     """Waits until a process sleeps in a function of the kernel whose name has that in it."""
-    while True:
-        with open(f"/proc/{process.pid}/wchan", encoding="ascii") as place:
-            if function in place.read():
-                return
+    place = ""
+    end = time.monotonic() + PATIENCE
+    while function not in place:
         assert process.poll() is None, "it has ended"
+        assert time.monotonic() < end, "it sleeps in " + place
         time.sleep(0.01)
+        place = pathlib.Path(f"/proc/{process.pid}/wchan").read_text(encoding="ascii")
 
 
 def tshark(file, *arguments):

@@ -192,10 +192,10 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 
   ssize_t write_some(iovec* vectors, std::size_t count) {
     const int fd = write_fd();
-    if (writes_to_socket && count == 1) {
+    if (!writes_to_socket) return ::writev(fd, vectors, static_cast<int>(count));
+    if (count == 1) {
       return ::send(fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    if (!writes_to_socket) return ::writev(fd, vectors, static_cast<int>(count));
     msghdr message{};
     message.msg_iov = vectors;
     message.msg_iovlen = count;

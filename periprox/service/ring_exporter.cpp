@@ -119,7 +119,7 @@ void RingExporter::ended(SessionId id) {
                .peer = session.peer});
     }
   }
-  if (farewell_.begun() && sessions_.empty()) farewell_.over();
+  if (sessions_.empty()) farewell_.over();
 }
 
 void RingExporter::close(std::function<void()> done) {

@@ -96,7 +96,7 @@ void Server::ended(SessionId id) {
   report(session_ended(session.peer, session.protocol->failure(), session.protocol->lease(),
                        farewell_.begun() ? "the server stops" : "the connection was closed"));
   session.pump.reset();  // Gives the device back.
-  if (farewell_.begun() && sessions_.empty()) farewell_.over();
+  if (sessions_.empty()) farewell_.over();
 }
 
 /// Details are free of charge: nobody sees them unless asked for.

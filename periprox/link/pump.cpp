@@ -1,11 +1,13 @@
-// How it works: the loop tells readiness, the reading and writing are direct system calls. While
-// the protocol names places, the pump wants bytes; it reads when there are some, and after each
-// event writes what there is, until the connection takes no more. A message costs a wait, a read
-// and, for the answer, a write: nothing is tried before it is ready, and no wait is renewed.
+// How it works: the loop tells readiness, the reading and writing are direct system calls. The pump
+// wants bytes unless the protocol names no place for them; it reads when there are some, and after
+// each event writes what there is, until the connection takes no more. A message costs a wait, a
+// read and, for the answer, a write: nothing is tried before it is ready, no wait is renewed, and a
+// read that got less than it had room for says that no more is there.
 #include "periprox/link/pump.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,10 +30,22 @@ constexpr int kMaxReads = 5;
 /// How long a finished protocol's last bytes may wait for a peer that does not read.
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 
-bool is_socket(int fd) {
-  int type = 0;
-  socklen_t size = sizeof(type);
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+/// AF_UNIX, AF_INET, ...; none of what is no socket.
+std::optional<int> socket_domain(int fd) {
+  int domain = 0;
+  socklen_t size = sizeof(domain);
+  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return std::nullopt;
+  return domain;
+}
+
+/// A read that gets less than it had room for has emptied a pipe or one of these sockets
+/// (epoll(7)). It is not so with everything: the vsock of Hyper-V gives one packet at a time.
+Drained who_knows(int fd) {
+  struct stat status {};
+  const bool is_pipe = ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+  const auto domain = socket_domain(fd);
+  const bool is_stream = domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX;
+  return is_pipe || is_stream ? Drained::HandlerSays : Drained::KernelKnows;
 }
 
 /// Writing to a pipe that nobody reads any more raises SIGPIPE, and no flag prevents it as for
@@ -58,7 +72,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
         ended(std::move(the_ended)),
         in(std::move(in_fd)),
         out(std::move(out_fd)) {
-    writes_to_socket = is_socket(write_fd());
+    writes_to_socket = socket_domain(write_fd()).has_value();
     if (!writes_to_socket) ignore_broken_pipes();
     set_nonblocking(in);
     if (out) set_nonblocking(out);
@@ -67,8 +81,9 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   [[nodiscard]] int write_fd() const { return out ? out.get() : in.get(); }
 
   void start() {
-    in_watch.emplace(loop, in.get(), [this](Ready ready) { on_ready(ready); });
-    if (out) out_watch.emplace(loop, out.get(), [this](Ready ready) { on_ready(ready); });
+    const auto handler = [this](Ready ready) { on_ready(ready); };
+    in_watch.emplace(loop, in.get(), handler, who_knows(in.get()));
+    if (out) out_watch.emplace(loop, out.get(), handler, who_knows(out.get()));
     protocol->set_waker(this);
     // The first bytes may be waiting to be written, but nobody's callback is called from within a
     // constructor.
@@ -77,11 +92,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 
   void wake() override {
     // Whatever happens while bytes are read, they are followed by service().
-    if (is_reading || std::exchange(wake_posted, true)) return;
-    loop.defer([self = shared_from_this()] {
-      self->wake_posted = false;
-      self->service();
-    });
+    if (!is_reading) service_soon.ask();
   }
 
   /// Looks at everything that the last event may have changed.
@@ -99,7 +110,9 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   /// What the watches are to tell from now on.
   void update_wants() {
     if (dead) return;
-    const Ready reading{.read = !closing && !input_ended && !protocol->receive_into().empty()};
+    // The protocol is asked only after it once had no place for what came.
+    if (held_back) held_back = protocol->receive_into().empty();
+    const Ready reading{.read = !closing && !input_ended && !held_back};
     const Ready writing{.write = write_blocked};
     if (out_watch) {
       in_watch->want(reading);
@@ -129,7 +142,8 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     std::array<iovec, Protocol::kMaxReceiveSegments> vectors;
     for (int i = 0; i < kMaxReads && !input_ended; ++i) {
       const auto places = protocol->receive_into();
-      if (places.empty()) return;
+      held_back = places.empty();
+      if (held_back) return;
       std::size_t wanted = 0;
       for (std::size_t k = 0; k < places.size(); ++k) {
         vectors[k] = {places[k].data(), places[k].size()};
@@ -137,11 +151,13 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       }
       const ssize_t got = read_some(vectors.data(), places.size());
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0 && errno == EAGAIN) return;
-      if (got <= 0) {
+      const bool waits = got < 0 && errno == EAGAIN;
+      if (got <= 0 && !waits) {
         end_input(got == 0 ? 0 : errno);
         return;
       }
+      if (waits || static_cast<std::size_t>(got) < wanted) in_watch->drained({.read = true});
+      if (waits) return;
       protocol->received(static_cast<std::size_t>(got), loop.now());
       if (static_cast<std::size_t>(got) < wanted) return;
     }
@@ -169,7 +185,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       if (done < 0) {
         if (errno == EINTR) continue;
         if (errno == EAGAIN) {
-          write_blocked = true;
+          block_writing();
         } else {
           write_failed = true;
           end_input(errno);
@@ -178,10 +194,15 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       }
       protocol->written(static_cast<std::size_t>(done));
       if (static_cast<std::size_t>(done) < wanted) {
-        write_blocked = true;
+        block_writing();
         return;
       }
     }
+  }
+
+  void block_writing() {
+    write_blocked = true;
+    (out_watch ? out_watch : in_watch)->drained({.write = true});
   }
 
   // A small URB alone is one piece each way, which the kernel takes faster than an array of one.
@@ -265,13 +286,17 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   UniqueFd out;  // None: `in` is both.
   std::optional<Watch> in_watch;
   std::optional<Watch> out_watch;
+  Deferred service_soon{loop, [this] {
+                          const auto keep = shared_from_this();
+                          service();
+                        }};
   TimerId timer{};
   std::optional<TimePoint> armed;
   bool writes_to_socket = false;
   // Here, because clearing it for each write takes as long as the rest of flush().
   std::array<Bytes, kMaxWriteSegments> segments;
-  bool wake_posted = false;
   bool is_reading = false;
+  bool held_back = false;  // The protocol had no place for what there was to read.
   bool input_ended = false;
   bool write_blocked = false;
   bool write_failed = false;

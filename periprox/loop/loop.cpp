@@ -68,7 +68,7 @@ bool Loop::Impl::do_one(bool may_wait) {
       on_event(*static_cast<Watch::Record*>(event.data.ptr), event.events);
       return true;
     }
-    if (serve_unwatchable()) return true;
+    if (serve_queued()) return true;
     if (!begin_turn(may_wait)) return false;
   }
 }
@@ -76,13 +76,13 @@ bool Loop::Impl::do_one(bool may_wait) {
 /// False when nothing is left to do or, without waiting, nothing is there.
 bool Loop::Impl::begin_turn(bool may_wait) {
   bury_dead();
-  unwatchable.swap(unwatchable_later);
-  bool waits = arm() && unwatchable.empty() && may_wait;
+  queued.swap(queued_later);
+  bool waits = arm() && queued.empty() && may_wait;
   asleep = waits;  // Who posts, stops or lets go from now on rings; who did before is seen here.
   const bool is_held = holds > 0;  // First: who held has posted by then.
   take_posted();
   waits = waits && work.empty() && !stopped;
-  if (work.empty() && unwatchable.empty() && calls.empty() && wanting == 0 && !is_held) {
+  if (work.empty() && queued.empty() && calls.empty() && wanting == 0 && !is_held) {
     asleep = false;
     return false;
   }
@@ -99,7 +99,7 @@ bool Loop::Impl::begin_turn(bool may_wait) {
     calls.begin_round(now);
     is_due = calls.first().value_or(TimePoint::max()) <= now;
   }
-  return may_wait || !work.empty() || arrived_count > 0 || is_due || !unwatchable.empty();
+  return may_wait || !work.empty() || arrived_count > 0 || is_due || !queued.empty();
 }
 
 /// Sees to it that the timer fires when the first call is due, or before: then it is set anew.
@@ -171,24 +171,40 @@ void Loop::stop() {
 
 void Loop::post(std::function<void()> work) { impl_->post(std::move(work)); }
 
-void Loop::batch(const std::function<void()>& work) {
-  ++impl_->batches;
-  work();
-  if (impl_->batches == 1) {
-    // What is done here may defer more.
-    for (std::size_t i = 0; i < impl_->deferred.size(); ++i)
-      std::exchange(impl_->deferred[i], {})();
-    impl_->deferred.clear();
+void Loop::batch(const std::function<void()>& work) { impl_->batch(work); }
+
+void Loop::Impl::batch(const std::function<void()>& call) {
+  ++batches;
+  call();
+  // What is called here may ask for more.
+  for (std::size_t i = 0; batches == 1 && i < deferred.size(); ++i) {
+    if (Deferred* const next = deferred[i]; next != nullptr) next->make();
   }
-  --impl_->batches;
+  if (batches == 1) deferred.clear();
+  --batches;
 }
 
-void Loop::defer(std::function<void()> work) {
-  if (impl_->batches > 0) {
-    impl_->deferred.push_back(std::move(work));
-  } else {
-    post(std::move(work));
+Deferred::Deferred(Loop& loop, std::function<void()> call)
+    : loop_(loop.impl_.get()), call_(std::move(call)) {}
+
+Deferred::~Deferred() {
+  if (!asked_) return;
+  for (Deferred*& place : loop_->deferred) {
+    if (place == this) place = nullptr;
   }
+}
+
+void Deferred::ask() {
+  if (std::exchange(asked_, true)) return;
+  loop_->deferred.push_back(this);
+  // Outside of a batch, the first that asks sees to it that there will be one.
+  if (loop_->batches > 0 || loop_->deferred.size() > 1) return;
+  loop_->post([loop = loop_] { loop->batch([] {}); });
+}
+
+void Deferred::make() {
+  asked_ = false;
+  call_();
 }
 
 TimePoint Loop::now() const { return Clock::now(); }

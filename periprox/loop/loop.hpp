@@ -1,7 +1,7 @@
 // The event loop of one thread: descriptors, timers, and work that was posted.
 //
-// Descriptors are watched with epoll, level-triggered, and stay registered: a URB that goes through
-// costs a wait, but nothing to renew the wait. Why this is not a library: docs/decisions/0007.
+// Descriptors are watched with epoll and stay registered: a URB that goes through costs a wait, but
+// nothing to renew the wait. Why this is not a library: docs/decisions/0007.
 #pragma once
 
 #include <cstdint>
@@ -31,11 +31,9 @@ class Loop final : public Timers {
   void stop();
   /// Calls `work` soon, on the loop's thread.
   void post(std::function<void()> work);
-  /// Does `work`, then at once what it deferred: so that answers to many completions leave
-  /// together, without another turn of the loop. On the loop's thread.
+  /// Does `work`, then at once the Deferred calls that it asked for: so that answers to many
+  /// completions leave together, without another turn of the loop. On the loop's thread.
   void batch(const std::function<void()>& work);
-  /// Calls `work` at the end of the batch that is under way, else soon. On the loop's thread.
-  void defer(std::function<void()> work);
 
   [[nodiscard]] TimePoint now() const override;
   TimerId call_at(TimePoint when, std::function<void()> callback) override;
@@ -55,9 +53,32 @@ class Loop final : public Timers {
   };
 
  private:
+  friend class Deferred;
   friend class Watch;
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+/// One call that its owner asks for again and again, which takes no memory each time. Lives on the
+/// loop's thread; may be destroyed at any time but from within its call.
+class Deferred {
+ public:
+  Deferred(Loop& loop, std::function<void()> call);
+  ~Deferred();
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+
+  /// Makes the call at the end of the batch that is under way, else soon; once, however often it is
+  /// asked for until then.
+  void ask();
+
+ private:
+  friend class Loop;
+  void make();
+
+  Loop::Impl* loop_;
+  std::function<void()> call_;
+  bool asked_ = false;
 };
 
 /// What a descriptor is ready for, or is watched for. An error counts as a hang-up; one makes a
@@ -71,6 +92,10 @@ struct Ready {
   [[nodiscard]] bool any() const { return read || write || hangup; }
 };
 
+/// Who knows that a descriptor is not ready any more: the kernel, which is asked before each wait,
+/// or the handler, which finds out anyway and so saves the kernel the looking.
+enum class Drained { KernelKnows, HandlerSays };
+
 /// Watches a descriptor that somebody else owns, who keeps it open as long. Lives on the loop's
 /// thread; may be destroyed by its own handler.
 class Watch {
@@ -79,7 +104,7 @@ class Watch {
 
   /// `handler` is called, from the loop, again and again as long as the descriptor is ready for
   /// something that want() named. What epoll cannot watch (a regular file) is always ready.
-  Watch(Loop& loop, int fd, Handler handler);
+  Watch(Loop& loop, int fd, Handler handler, Drained drained = Drained::KernelKnows);
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -88,6 +113,10 @@ class Watch {
   /// before; what is no longer wanted is unregistered when it comes.
   void want(Ready ready);
   [[nodiscard]] Ready wanted() const;
+  /// The handler says that nothing is left to be read, or no room to write: a read or a write took
+  /// less than it was given, or would have had to wait. Has a meaning with HandlerSays only. Once
+  /// the other end has hung up, there is always something left: the news of that.
+  void drained(Ready ready);
   [[nodiscard]] int fd() const;
 
  private:

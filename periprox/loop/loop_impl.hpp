@@ -22,9 +22,13 @@ struct Watch::Record {
   Handler handler;
   Ready wanted;
   std::uint32_t registered = 0;  // Events; with `known`, so that a hang-up is heard of.
-  bool known = false;            // To epoll.
-  bool unwatchable = false;
-  bool queued = false;  // Among the unwatchable ones that are to be called.
+  // Edge-triggered: epoll tells once what comes, and `left` is what the handler has not drained.
+  bool edge = false;
+  Ready left;
+  Ready forever;             // Is never drained.
+  bool known = false;        // To epoll.
+  bool unwatchable = false;  // By epoll: everything is left forever.
+  bool queued = false;       // Among those to be called for what is left.
   bool dead = false;
 };
 
@@ -37,6 +41,7 @@ struct Loop::Impl {
   bool arm();
   void post(std::function<void()> function);
   void take_posted();
+  void batch(const std::function<void()>& call);
 
   // Descriptors (watch.cpp).
   /// epoll_ctl(); its errno, 0 when all is well. `record` is null for the loop's own.
@@ -45,11 +50,15 @@ struct Loop::Impl {
   void add(Watch::Record& record) const;
   void forget(Watch::Record& record) const;
   void want(Watch::Record& record, Ready ready);
-  void register_for(Watch::Record& record, std::uint32_t events) const;
+  /// What epoll is to tell of it.
+  [[nodiscard]] static std::uint32_t events_of(const Watch::Record& record);
+  void register_anew(Watch::Record& record) const;
   void on_event(Watch::Record& record, std::uint32_t events);
+  void on_edge(Watch::Record& record, std::uint32_t events);
   void call(Watch::Record& record, Ready ready);
-  void queue(Watch::Record& record);
-  bool serve_unwatchable();
+  void call_for_left(Watch::Record& record);
+  void queue_if_left(Watch::Record& record);
+  bool serve_queued();
   void bury_dead();
 
   UniqueFd epoll;
@@ -69,15 +78,15 @@ struct Loop::Impl {
   std::deque<std::function<void()>> work;  // Of this turn.
   TimedCalls calls;
   TimePoint armed = TimePoint::max();  // What the timer is set for.
-  std::vector<std::function<void()>> deferred;
-  int batches = 0;  // Under way, one within the other.
+  std::vector<Deferred*> deferred;     // Null: destroyed meanwhile.
+  int batches = 0;                     // Under way, one within the other.
 
   std::array<epoll_event, 64> arrived{};
   std::size_t arrived_count = 0;
   std::size_t next_event = 0;
   std::size_t wanting = 0;                           // Watches that want something.
-  std::vector<Watch::Record*> unwatchable;           // To be called in this turn.
-  std::vector<Watch::Record*> unwatchable_later;     // In the next one.
+  std::vector<Watch::Record*> queued;                // To be called in this turn.
+  std::vector<Watch::Record*> queued_later;          // In the next one.
   std::vector<std::unique_ptr<Watch::Record>> dead;  // `arrived` may name them; or one is at work.
   int handlers = 0;                                  // Under way, one within the other.
 };

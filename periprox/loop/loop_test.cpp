@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -50,27 +51,68 @@ TEST(Loop, CallsNotBeforeTheInstant) {
   EXPECT_GE(called, when);
 }
 
-TEST(Loop, DefersToTheEndOfTheOutermostBatch) {
+TEST(Deferred, IsCalledAtTheEndOfTheOutermostBatch) {
   Loop loop;
   std::vector<int> order;
+  Deferred last(loop, [&] { order.push_back(4); });
+  Deferred first(loop, [&] {
+    order.push_back(3);
+    last.ask();
+  });
   loop.batch([&] {
-    loop.defer([&] {
-      order.push_back(3);
-      loop.defer([&] { order.push_back(4); });
-    });
+    first.ask();
     loop.batch([&] { order.push_back(1); });
     order.push_back(2);
   });
   EXPECT_THAT(order, ElementsAre(1, 2, 3, 4));
 }
 
-TEST(Loop, DefersToALaterTurnOutsideABatch) {
+TEST(Deferred, IsCalledInALaterTurnOutsideABatch) {
   Loop loop;
-  bool called = false;
-  loop.defer([&] { called = true; });
-  EXPECT_FALSE(called);
+  int calls = 0;
+  Deferred one(loop, [&] { ++calls; });
+  Deferred other(loop, [&] { ++calls; });
+  one.ask();
+  other.ask();
+  EXPECT_EQ(calls, 0);
   loop.run();
-  EXPECT_TRUE(called);
+  EXPECT_EQ(calls, 2);
+  one.ask();
+  loop.run();
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(Deferred, IsCalledOnceHoweverOftenItIsAskedFor) {
+  Loop loop;
+  int calls = 0;
+  Deferred call(loop, [&] {
+    if (++calls == 1) call.ask();  // From within: once more.
+  });
+  loop.batch([&] {
+    call.ask();
+    call.ask();
+  });
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(Deferred, IsNotCalledOnceDestroyed) {
+  Loop loop;
+  int calls = 0;
+  std::optional<Deferred> gone;
+  Deferred stays(loop, [&] {
+    ++calls;
+    gone.reset();
+  });
+  gone.emplace(loop, [&] { FAIL(); });
+  loop.batch([&] {
+    stays.ask();
+    gone->ask();
+  });
+  EXPECT_EQ(calls, 1);
+  gone.emplace(loop, [&] { FAIL(); });
+  gone->ask();
+  gone.reset();
+  loop.run();
 }
 
 TEST(Loop, NeverCallsFromWithinCallAt) {

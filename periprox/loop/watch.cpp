@@ -11,8 +11,11 @@ namespace {
 
 constexpr std::uint32_t kHangup = EPOLLHUP | EPOLLERR;
 
-std::uint32_t events_of(Ready ready) {
-  return (ready.read ? std::uint32_t{EPOLLIN} : 0) | (ready.write ? std::uint32_t{EPOLLOUT} : 0);
+Ready common(Ready one, Ready other) {
+  return {one.read && other.read, one.write && other.write, one.hangup && other.hangup};
+}
+Ready either(Ready one, Ready other) {
+  return {one.read || other.read, one.write || other.write, one.hangup || other.hangup};
 }
 
 void throw_if(int error) {
@@ -20,6 +23,12 @@ void throw_if(int error) {
 }
 
 }  // namespace
+
+std::uint32_t Loop::Impl::events_of(const Watch::Record& record) {
+  return (record.wanted.read ? std::uint32_t{EPOLLIN} : 0) |
+         (record.wanted.write ? std::uint32_t{EPOLLOUT} : 0) |
+         (record.edge ? std::uint32_t{EPOLLET} | EPOLLRDHUP : 0);
+}
 
 int Loop::Impl::control(int operation, int fd, std::uint32_t events, Watch::Record* record) const {
   epoll_event event{};
@@ -29,11 +38,16 @@ int Loop::Impl::control(int operation, int fd, std::uint32_t events, Watch::Reco
 }
 
 void Loop::Impl::add(Watch::Record& record) const {
-  record.registered = events_of(record.wanted);
+  record.registered = events_of(record);
   const int error = control(EPOLL_CTL_ADD, record.fd, record.registered, &record);
   record.known = error == 0;
   record.unwatchable = error == EPERM;
-  if (!record.unwatchable) throw_if(error);
+  if (!record.unwatchable) {
+    throw_if(error);
+    return;
+  }
+  record.edge = true;
+  record.left = record.forever = {.read = true, .write = true, .hangup = false};
 }
 
 void Loop::Impl::forget(Watch::Record& record) const {
@@ -48,32 +62,46 @@ void Loop::Impl::want(Watch::Record& record, Ready ready) {
   record.wanted = ready;
   if (!ready.any()) return;
   if (!record.known && !record.unwatchable) add(record);
-  const auto events = events_of(ready);
-  if (record.unwatchable) {
-    queue(record);
-  } else if ((events & ~record.registered) != 0) {
-    register_for(record, events);
-  }
+  if (record.edge) queue_if_left(record);
+  if (record.known && (events_of(record) & ~record.registered) != 0) register_anew(record);
 }
 
-void Loop::Impl::register_for(Watch::Record& record, std::uint32_t events) const {
-  record.registered = events;
-  throw_if(control(EPOLL_CTL_MOD, record.fd, events, &record));
+void Loop::Impl::register_anew(Watch::Record& record) const {
+  record.registered = events_of(record);
+  throw_if(control(EPOLL_CTL_MOD, record.fd, record.registered, &record));
 }
 
 void Loop::Impl::on_event(Watch::Record& record, std::uint32_t events) {
   if (record.dead) return;
+  if (record.edge) {
+    on_edge(record, events);
+    return;
+  }
   const bool hangup = (events & kHangup) != 0;
-  const Ready ready{.read = record.wanted.read && (hangup || (events & EPOLLIN) != 0),
-                    .write = record.wanted.write && (hangup || (events & EPOLLOUT) != 0),
-                    .hangup = record.wanted.hangup && hangup};
+  const Ready ready = common(record.wanted, {.read = hangup || (events & EPOLLIN) != 0,
+                                             .write = hangup || (events & EPOLLOUT) != 0,
+                                             .hangup = hangup});
   if (ready.any()) {
     call(record, ready);
   } else if (hangup) {
     forget(record);  // It cannot be left out of a registration.
   } else {
-    register_for(record, events_of(record.wanted));
+    register_anew(record);
   }
+}
+
+void Loop::Impl::on_edge(Watch::Record& record, std::uint32_t events) {
+  const bool hangup = (events & kHangup) != 0;
+  // The end of what comes may be here together with the last of it, and is told only once.
+  record.forever =
+      either(record.forever,
+             {.read = hangup || (events & EPOLLRDHUP) != 0, .write = hangup, .hangup = hangup});
+  record.left =
+      either(record.left, {.read = (events & EPOLLIN) != 0, .write = (events & EPOLLOUT) != 0});
+  record.left = either(record.left, record.forever);
+  // A Unix socket would tell of room whenever the other end reads.
+  if ((events & EPOLLOUT) != 0 && !record.wanted.write) register_anew(record);
+  call_for_left(record);
 }
 
 void Loop::Impl::call(Watch::Record& record, Ready ready) {
@@ -82,32 +110,40 @@ void Loop::Impl::call(Watch::Record& record, Ready ready) {
   --handlers;
 }
 
-void Loop::Impl::queue(Watch::Record& record) {
-  if (!std::exchange(record.queued, true)) unwatchable_later.push_back(&record);
+void Loop::Impl::call_for_left(Watch::Record& record) {
+  const Ready ready = common(record.wanted, record.left);
+  if (!ready.any()) return;
+  call(record, ready);
+  if (!record.dead) queue_if_left(record);
 }
 
-bool Loop::Impl::serve_unwatchable() {
-  if (unwatchable.empty()) return false;
-  Watch::Record& record = *unwatchable.back();
-  unwatchable.pop_back();
+void Loop::Impl::queue_if_left(Watch::Record& record) {
+  if (record.queued || !common(record.wanted, record.left).any()) return;
+  record.queued = true;
+  queued_later.push_back(&record);
+}
+
+bool Loop::Impl::serve_queued() {
+  if (queued.empty()) return false;
+  Watch::Record& record = *queued.back();
+  queued.pop_back();
   record.queued = false;
-  if (record.dead || !record.wanted.any()) return true;
-  call(record, {.read = record.wanted.read, .write = record.wanted.write, .hangup = false});
-  if (!record.dead && record.wanted.any()) queue(record);
+  if (!record.dead) call_for_left(record);
   return true;
 }
 
 void Loop::Impl::bury_dead() {
   // A handler that runs this turn from within may be one of them.
   if (handlers > 0 || dead.empty()) return;
-  std::erase_if(unwatchable_later, [](const auto* record) { return record->dead; });
+  std::erase_if(queued_later, [](const auto* record) { return record->dead; });
   // What they own may add to them.
   const auto gone = std::exchange(dead, {});
 }
 
-Watch::Watch(Loop& loop, int fd, Handler handler)
+Watch::Watch(Loop& loop, int fd, Handler handler, Drained drained)
     : loop_(loop.impl_.get()), record_(std::make_unique<Record>()) {
   record_->fd = fd;
+  record_->edge = drained == Drained::HandlerSays;
   record_->handler = std::move(handler);
 }
 
@@ -120,6 +156,12 @@ Watch::~Watch() {
 
 void Watch::want(Ready ready) {
   if (ready != record_->wanted) loop_->want(*record_, ready);
+}
+void Watch::drained(Ready ready) {
+  auto& left = record_->left;
+  const auto& forever = record_->forever;
+  left.read = left.read && (!ready.read || forever.read);
+  left.write = left.write && (!ready.write || forever.write);
 }
 Ready Watch::wanted() const { return record_->wanted; }
 int Watch::fd() const { return record_->fd; }

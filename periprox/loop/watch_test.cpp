@@ -224,6 +224,116 @@ TEST_F(WatchTest, AFileThatIsNoLongerWatchedIsForgotten) {
   loop.run();
 }
 
+// ---- Handlers that say when nothing is left -----------------------------------------------------
+
+class DrainedWatchTest : public WatchTest {
+ protected:
+  /// Watches our end; a call takes at most `most` bytes, and says so when it got fewer.
+  void watch_ours(std::size_t most) {
+    watch.emplace(
+        loop, ours.get(),
+        [this, most](Ready ready) {
+          ++calls;
+          told = ready;
+          if (!ready.read) return;
+          std::string bytes(most, '\0');
+          const auto count = ::read(ours.get(), bytes.data(), bytes.size());
+          ended = count == 0;
+          if (count > 0) heard += bytes.substr(0, static_cast<std::size_t>(count));
+          if (count < static_cast<ssize_t>(most)) watch->drained({.read = true});
+          if (ended) watch->want({});
+        },
+        Drained::HandlerSays);
+  }
+
+  std::optional<Watch> watch;
+  std::string heard;
+  Ready told;
+  int calls = 0;
+  bool ended = false;
+};
+
+TEST_F(DrainedWatchTest, TellsAgainAndAgainUntilNothingIsLeft) {
+  watch_ours(2);
+  watch->want({.read = true});
+  say("abcde");
+  loop.run_until([&] { return heard == "abcde"; });
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(loop.poll(), 0U);
+  say("f");
+  loop.run_until([&] { return heard == "abcdef"; });
+  EXPECT_EQ(loop.poll(), 0U);
+}
+
+TEST_F(DrainedWatchTest, TellsOfAnEndThatCameWithTheLastBytes) {
+  watch_ours(64);
+  watch->want({.read = true});
+  say("all");
+  theirs.reset();
+  loop.run();
+  EXPECT_EQ(heard, "all");
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(DrainedWatchTest, TellsOfAnEndOfOneDirection) {
+  watch_ours(64);
+  watch->want({.read = true});
+  say("all");
+  ASSERT_EQ(::shutdown(theirs.get(), SHUT_WR), 0);
+  loop.run();
+  EXPECT_EQ(heard, "all");
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(DrainedWatchTest, RemembersWhatCameWhileItWasNotWanted) {
+  watch_ours(64);
+  watch->want({.read = true});
+  say("a");
+  loop.run_until([&] { return heard == "a"; });
+  watch->want({});
+  say("b");
+  (void)loop.poll();
+  EXPECT_EQ(heard, "a");
+  watch->want({.read = true});
+  loop.run_until([&] { return heard == "ab"; });
+  watch->want({});
+  theirs.reset();
+  (void)loop.poll();
+  EXPECT_EQ(loop.poll(), 0U);
+  watch->want({.read = true});
+  loop.run();
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(DrainedWatchTest, TellsOfRoomEachTimeThereIsSome) {
+  watch_ours(64);
+  for (int round = 1; round <= 3; ++round) {
+    fill();
+    watch->drained({.write = true});
+    watch->want({.read = true, .write = true});
+    told = {};
+    (void)loop.poll();
+    EXPECT_FALSE(told.write);
+    drain();
+    loop.run_until([&] { return told.write; });
+    watch->want({.read = true});
+  }
+}
+
+TEST_F(DrainedWatchTest, RoomThatNobodyWantsCostsNothing) {
+  watch_ours(64);
+  fill();
+  watch->drained({.write = true});
+  watch->want({.read = true, .write = true});
+  watch->want({.read = true});
+  for (int round = 0; round < 3; ++round) {
+    drain();
+    EXPECT_EQ(loop.poll(), round == 0 ? 1U : 0U);  // The first makes it unregister.
+    fill();
+  }
+  EXPECT_EQ(calls, 0);
+}
+
 TEST_F(WatchTest, LetsTimersAndPostsInBetween) {
   say("x");  // Never read.
   bool called = false;

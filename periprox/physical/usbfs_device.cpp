@@ -61,7 +61,8 @@ UsbfsDevice::Impl::Impl(Loop& loop, BlockingPool& pool, std::shared_ptr<Usbfs> u
 UsbfsDevice::Impl::~Impl() = default;
 
 void UsbfsDevice::Impl::open() {
-  watch_.emplace(loop_, usbfs_.pollable(), [this](Ready ready) { on_ready(ready); });
+  watch_.emplace(
+      loop_, usbfs_.pollable(), [this](Ready ready) { on_ready(ready); }, Drained::HandlerSays);
   update_wants();
 }
 

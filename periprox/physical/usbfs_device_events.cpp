@@ -17,7 +17,8 @@ constexpr unsigned kMostDrainTries = 400;
 }  // namespace
 
 /// The node is ready to be written to when an URB has completed; it stays registered for that, so
-/// an URB costs no system call for the waiting. While a helper thread has the device, nothing may
+/// an URB costs no system call for the waiting, and the kernel need not look whether another has:
+/// who reaps all knows. While a helper thread has the device, nothing may
 /// be reaped.
 void UsbfsDevice::Impl::update_wants() {
   if (!watch_) return;
@@ -42,11 +43,13 @@ bool UsbfsDevice::Impl::reap(std::size_t most) {
     const Reaped reaped = usbfs_.reap();
     if (reaped.urb == nullptr) {
       connected = reaped.error != ENODEV;
+      watch_->drained({.write = true});
       break;
     }
     on_reaped(*reaped.urb);
     if (closed_) return false;
   }
+  if (in_kernel_ == 0) watch_->drained({.write = true});
   if (!connected) {
     on_hangup();
     return false;

@@ -1,6 +1,7 @@
-# How long usbtest cases take on a device at a server, three ways: attached through us, where a session
+# How long usbtest cases take on a device at a server, four ways: attached through us, where a session
 # checks every reply before the kernel sees it; attached with --direct, where the kernel has the
-# connection itself; and attached by the stock client.
+# connection itself; attached through a process that checks nothing (lab/bench/bare.cpp); and attached by
+# the stock client.
 #
 # One boot, one server, one device; in each round every way is used once, and the medians of all rounds
 # are compared.
@@ -61,17 +62,20 @@ measure_attached() { # WAY COMMAND...
 for ((round = 0; round < ROUNDS; ++round)); do
     measure_attached through-us "$PERIPROX" attach --background "usbip://127.0.0.1/$served"
     measure_attached direct "$PERIPROX" attach --direct "usbip://127.0.0.1/$served"
+    measure_attached bare start_bare relay "$served" 3240 0
     measure_attached stock usbip attach -r 127.0.0.1 -b "$served"
 done
 
-row='%-44s %10s %10s %10s %8s %8s\n'
+row='%-46s %10s %10s %10s %10s %8s %8s %8s\n'
 printf 'server %s, medians of %s rounds, seconds; ratios to the stock client\n' "$SERVED_BY" "$ROUNDS"
 # shellcheck disable=SC2059
-printf "$row" case stock direct through-us direct through-us
+printf "$row" case stock direct bare through-us direct bare through-us
 for item in "${cases[@]}" ${iso_cases[@]+"${iso_cases[@]}"}; do
-    stock=$(median stock "$item") direct=$(median direct "$item") ours=$(median through-us "$item")
+    stock=$(median stock "$item") direct=$(median direct "$item")
+    bare=$(median bare "$item") ours=$(median through-us "$item")
     # shellcheck disable=SC2059
-    printf "$row" "$item" "$stock" "$direct" "$ours" "$(ratio "$direct" "$stock")" "$(ratio "$ours" "$stock")"
+    printf "$row" "$item" "$stock" "$direct" "$bare" "$ours" \
+        "$(ratio "$direct" "$stock")" "$(ratio "$bare" "$stock")" "$(ratio "$ours" "$stock")"
 done
 check_equal "no case failed" "" "$(printf '%s\n' "${times[@]}" | grep -m 1 failed)"
 finish

@@ -34,6 +34,19 @@ for item in "${cases[@]}"; do
     if ! [[ $item =~ ^(10|11|12|24): ]]; then safe_cases+=("$item"); fi
 done
 
+# Those that lab/bench/bare.cpp is enough for.
+bare_cases=()
+for item in "${safe_cases[@]}"; do
+    if ! [[ $item =~ ^9: ]]; then bare_cases+=("$item"); fi
+done
+
+# Starts the least that a process can be on the way of an URB; BARE_PID becomes its process.
+start_bare() { # export|relay ARGUMENT...
+    "$(dirname "$USBTEST_RUNNER")/bare" "$@" > "$LAB_SCRATCH/bare" &
+    BARE_PID=$!
+    wait_for grep -q ready "$LAB_SCRATCH/bare" || bail_out "bare $1 is ready"
+}
+
 # Seconds that a case takes on a device, "failed" if it does not pass.
 seconds() { # BUSID CASE
     "$USBTEST_RUNNER" --json --device "$1" "$2" |

@@ -30,12 +30,12 @@ constexpr int kMaxReads = 5;
 /// How long a finished protocol's last bytes may wait for a peer that does not read.
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 
-/// AF_UNIX, AF_INET, ...; none of what is no socket.
-std::optional<int> socket_domain(int fd) {
-  int domain = 0;
-  socklen_t size = sizeof(domain);
-  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return std::nullopt;
-  return domain;
+/// SO_TYPE or SO_DOMAIN; none of what is no socket.
+std::optional<int> socket_option(int fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  if (::getsockopt(fd, SOL_SOCKET, name, &value, &size) != 0) return std::nullopt;
+  return value;
 }
 
 /// A read that gets less than it had room for has emptied a pipe or one of these sockets
@@ -43,8 +43,9 @@ std::optional<int> socket_domain(int fd) {
 Drained who_knows(int fd) {
   struct stat status {};
   const bool is_pipe = ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
-  const auto domain = socket_domain(fd);
-  const bool is_stream = domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX;
+  const auto domain = socket_option(fd, SO_DOMAIN);
+  const bool is_stream = socket_option(fd, SO_TYPE) == SOCK_STREAM &&
+                         (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX);
   return is_pipe || is_stream ? Drained::HandlerSays : Drained::KernelKnows;
 }
 
@@ -72,7 +73,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
         ended(std::move(the_ended)),
         in(std::move(in_fd)),
         out(std::move(out_fd)) {
-    writes_to_socket = socket_domain(write_fd()).has_value();
+    writes_to_socket = socket_option(write_fd(), SO_TYPE).has_value();
     if (!writes_to_socket) ignore_broken_pipes();
     set_nonblocking(in);
     if (out) set_nonblocking(out);

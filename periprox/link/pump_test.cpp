@@ -72,6 +72,15 @@ TEST_F(SocketPump, ReadsByteByByteWhenThePlacesAreSmall) {
   EXPECT_EQ(talk.received, "abc");
 }
 
+TEST_F(SocketPump, ReadsEveryPacketOfASocketThatGivesOneAtATime) {
+  ends = socket_pair(SOCK_SEQPACKET);
+  write("abc");
+  write("de");
+  start();
+  run_until([&] { return talk.received.size() == 5; });
+  EXPECT_EQ(talk.received, "abcde");
+}
+
 TEST_F(SocketPump, EchoesMoreThanTheSocketHolds) {
   talk.echo = true;
   talk.room = 64 * 1024;

@@ -22,9 +22,9 @@ struct FdPair {
   UniqueFd a;
   UniqueFd b;
 };
-inline FdPair socket_pair() {
+inline FdPair socket_pair(int type = SOCK_STREAM) {
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) std::abort();
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) != 0) std::abort();
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 /// `a` reads what is written to `b`.

@@ -116,11 +116,16 @@ bool Loop::Impl::arm() {
 }
 
 void Loop::Impl::post(std::function<void()> function) {
-  if (function) {
-    const std::lock_guard lock(mutex);
-    posted.push_back(std::move(function));
-    has_posted = true;
-  }
+  const std::lock_guard lock(mutex);
+  posted.push_back(std::move(function));
+  has_posted = true;
+  ring();
+}
+
+/// Ends a wait; with the mutex held, and that from before the loop could learn that it may end:
+/// whoever runs the loop may destroy it then, which waits for the mutex, so that nothing of the
+/// loop is touched once it is gone.
+void Loop::Impl::ring() {
   if (!asleep.exchange(false)) return;
   const std::uint64_t one = 1;
   (void)!::write(doorbell.get(), &one, sizeof(one));
@@ -137,6 +142,8 @@ Loop::Loop() : impl_(std::make_unique<Impl>()) {}
 
 Loop::~Loop() {
   auto& impl = *impl_;
+  impl.mutex.lock();  // Somebody else may be within ring().
+  impl.mutex.unlock();
   // What waits here may own what watches, or cancels timers, when it goes.
   while (!impl.work.empty() || !impl.posted.empty() || !impl.calls.empty() || !impl.dead.empty()) {
     const auto work = std::exchange(impl.work, {});
@@ -165,8 +172,9 @@ std::size_t Loop::poll() {
 }
 
 void Loop::stop() {
+  const std::lock_guard lock(impl_->mutex);
   impl_->stopped = true;
-  impl_->post({});
+  impl_->ring();
 }
 
 void Loop::post(std::function<void()> work) { impl_->post(std::move(work)); }
@@ -218,8 +226,9 @@ void Loop::cancel(TimerId timer) { impl_->calls.cancel(timer); }
 Loop::Hold::Hold(Loop& loop) : loop_(&loop) { ++loop.impl_->holds; }
 Loop::Hold::Hold(const Hold& other) : Hold(*other.loop_) {}
 Loop::Hold::~Hold() {
+  const std::lock_guard lock(loop_->impl_->mutex);
   // A run() that waits for this alone must notice.
-  if (--loop_->impl_->holds == 0) loop_->impl_->post({});
+  if (--loop_->impl_->holds == 0) loop_->impl_->ring();
 }
 
 }  // namespace periprox

@@ -40,6 +40,7 @@ struct Loop::Impl {
   bool begin_turn(bool may_wait);
   bool arm();
   void post(std::function<void()> function);
+  void ring();
   void take_posted();
   void batch(const std::function<void()>& call);
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -49,6 +51,38 @@ TEST(Loop, CallsNotBeforeTheInstant) {
   loop.call_at(when, [&] { called = loop.now(); });
   loop.run();
   EXPECT_GE(called, when);
+}
+
+// The thread sanitizer sees it if the others touch the loop once it may be gone.
+TEST(Loop, MayGoAsSoonAsOthersHaveEndedIt) {
+  for (int round = 0; round < 100; ++round) {
+    std::promise<Loop*> made;
+    std::thread runner([&] {
+      Loop loop;
+      const Loop::Hold hold(loop);
+      made.set_value(&loop);
+      loop.run();
+    });
+    Loop& loop = *made.get_future().get();
+    if (round % 2 == 0) {
+      loop.stop();
+    } else {
+      loop.post([&loop] { loop.stop(); });
+    }
+    runner.join();
+  }
+}
+
+TEST(Loop, MayGoAsSoonAsTheLastHoldIsLetGo) {
+  for (int round = 0; round < 100; ++round) {
+    std::thread holder;
+    {
+      Loop loop;
+      holder = std::thread([hold = std::make_unique<Loop::Hold>(loop)]() mutable { hold.reset(); });
+      loop.run();
+    }
+    holder.join();
+  }
 }
 
 TEST(Deferred, IsCalledAtTheEndOfTheOutermostBatch) {

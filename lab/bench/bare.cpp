@@ -3,9 +3,10 @@
 // these is its own; what these take beyond the kernel's own server and client is the price of being
 // a process.
 //
-// `export` serves one device from usbfs to one client, in six steps for an URB: its command is read
-// into the memory that the device takes its data from or writes it to, and the reply is written
-// from there. `relay` attaches a device of a server to vhci_hcd, and copies bytes between the two.
+// `export` serves one device from usbfs to one client, with four system calls for an URB: its
+// command is read into the memory that the device takes its data from or writes it to, it is
+// submitted and reaped, and the reply is written from there. `relay` attaches a device of a server
+// to vhci_hcd, and copies bytes between the two.
 //
 // Only for cases of usbtest on a gadget zero, which ask for nothing more: URBs of at most 32 KiB,
 // at most 64 at a time, no isochronous ones, no other configuration or alternate setting than the
@@ -20,7 +21,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -175,7 +175,7 @@ class Exporter {
 
   static std::size_t message_size(const Slot& slot) {
     const auto& command = *reinterpret_cast<const CmdSubmit*>(slot.message);
-    if (command.basic.command != 1) std::abort();
+    if (decode_command(command.basic.command) != Command::CmdSubmit) std::abort();
     return kHeaderSize + (command.basic.direction == 0
                               ? std::size_t(std::int32_t(command.transfer_buffer_length))
                               : 0);
@@ -205,7 +205,8 @@ class Exporter {
       const bool is_in = urb->type == USBDEVFS_URB_TYPE_CONTROL
                              ? (slot.message[kHeaderSize - 8] & std::byte{0x80}) != std::byte{0}
                              : (urb->endpoint & 0x80) != 0;
-      const RetSubmit reply{.basic = {.command = 3, .seqnum = slot.seqnum},
+      const RetSubmit reply{.basic = {.command = static_cast<std::uint32_t>(Command::RetSubmit),
+                                      .seqnum = slot.seqnum},
                             .status = urb->status,
                             .actual_length = urb->actual_length};
       std::memcpy(slot.message, &reply, sizeof reply);

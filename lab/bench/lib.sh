@@ -42,7 +42,10 @@ done
 
 # Starts the least that a process can be on the way of an URB; BARE_PID becomes its process.
 start_bare() { # export|relay ARGUMENT...
-    "$(dirname "$USBTEST_RUNNER")/bare" "$@" > "$LAB_SCRATCH/bare" &
+    local program
+    program=$(dirname "$USBTEST_RUNNER")/bare
+    [[ -x $program ]] || bail_out "a bare server and relay to run" "$program"
+    "$program" "$@" > "$LAB_SCRATCH/bare" &
     BARE_PID=$!
     wait_for grep -q ready "$LAB_SCRATCH/bare" || bail_out "bare $1 is ready"
 }

@@ -59,8 +59,7 @@ TEST(ClaimNote, CutOffAnywhereIsNone) {
 TEST(ClaimNote, WithAnythingElseInItIsNone) {
   for (const char* text :
        {"", "periprox claim 2\n",
-        "periprox claim 1\ndevice ../etc 1 5\nid 0001 0002\nconfiguration "
-        "1\nend\n",
+        "periprox claim 1\ndevice ../etc 1 5\nid 0001 0002\nconfiguration 1\nend\n",
         "periprox claim 1\ndevice 1-1 1 5\nid 10000 0002\nconfiguration 1\nend\n",
         "periprox claim 1\ndevice 1-1 1 5\nid 0001 0002\nconfiguration 1\ninterface 256\nend\n",
         "periprox claim 1\ndevice 1-1 1 5\nid 0001 0002\nconfiguration -1\nend\n"}) {

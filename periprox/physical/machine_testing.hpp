@@ -37,7 +37,7 @@ class FakeMachine {
   std::filesystem::path add_device(const std::string& busid, std::string_view serial,
                                    const std::string& driver = "",
                                    const std::string& controller = "pci0000:00/usb1") {
-    const auto folder = paths.sys / "devices" / controller / busid;
+    auto folder = paths.sys / "devices" / controller / busid;
     write(folder / "busnum", "1\n");
     write(folder / "devnum", "5\n");
     write(folder / "speed", "480\n");

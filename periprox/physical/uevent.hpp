@@ -15,6 +15,7 @@ struct DevicePresence {
   std::string busid;
   std::uint32_t busnum = 0;
   std::uint32_t devnum = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a number in <=>.
   friend auto operator<=>(const DevicePresence&, const DevicePresence&) = default;
 };
 

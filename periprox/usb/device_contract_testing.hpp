@@ -82,8 +82,8 @@ TEST_P(DeviceContract, CompletesEveryUrbExactlyOnce) {
 
 TEST_P(DeviceContract, CompletesUrbsOfOneEndpointInOrder) {
   TestHost host(*rig.device);
-  std::vector<std::uint64_t> submitted;
-  for (int i = 0; i < 200; ++i) submitted.push_back(host.out(rig.bulk_out, data));
+  std::vector<std::uint64_t> submitted(200);
+  for (auto& urb : submitted) urb = host.out(rig.bulk_out, data);
   rig.run();
   EXPECT_EQ(host.order(), submitted);
 }

@@ -1,7 +1,6 @@
-// The least that a process can do on the way of an URB, for benches: no checks, no limits, no
-// cancelling, blocking calls on two threads, one for each direction. What PeriProx takes beyond
-// these is its own; what these take beyond the kernel's own server and client is the price of being
-// a process.
+// A simple process on the way of an URB, for benches: no checks, no limits, no cancelling, blocking
+// calls on two threads, one for each direction. It tells about how much of what PeriProx takes
+// beyond the kernel's own server and client is the price of being a process. It is no lower bound.
 //
 // `export` serves one device from usbfs to one client, with four system calls for an URB: its
 // command is read into the memory that the device takes its data from or writes it to, it is

@@ -40,7 +40,7 @@ for item in "${safe_cases[@]}"; do
     if ! [[ $item =~ ^9: ]]; then bare_cases+=("$item"); fi
 done
 
-# Starts the least that a process can be on the way of an URB; BARE_PID becomes its process.
+# Starts a process on the way of an URB that checks nothing; BARE_PID becomes its process.
 start_bare() { # export|relay ARGUMENT...
     local program
     program=$(dirname "$USBTEST_RUNNER")/bare

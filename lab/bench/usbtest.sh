@@ -1,5 +1,5 @@
-# How long usbtest cases take through PeriProx, through stock usbip-host, and through the least that a
-# process can be (lab/bench/bare.cpp), on one gadget zero of the kernel (dummy_hcd), in one boot.
+# How long usbtest cases take through PeriProx, through stock usbip-host, and through a server that
+# checks nothing (lab/bench/bare.cpp), on one gadget zero of the kernel (dummy_hcd), in one boot.
 #
 # Only ratios taken in one boot mean anything, and this machine's speed drifts while it runs. So the
 # gadget is exported by one after the other, in each round; each time every case runs once, and the

@@ -23,13 +23,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "periprox/physical/sysfs.hpp"
 #include "periprox/physical/usbfs_abi.hpp"
+#include "periprox/usb/speed.hpp"
 #include "periprox/wire/usbip.hpp"
 
 namespace {
@@ -189,8 +192,7 @@ class Exporter {
     slot.seqnum = command.basic.seqnum;
     urb.type = is_control ? USBDEVFS_URB_TYPE_CONTROL : USBDEVFS_URB_TYPE_BULK;
     urb.endpoint = static_cast<unsigned char>(command.basic.ep | (is_in && !is_control ? 0x80 : 0));
-    urb.flags = is_in ? 0 : command.transfer_flags & kFlagZeroPacket;
-    if (is_control) urb.flags = 0;
+    urb.flags = is_in || is_control ? 0 : command.transfer_flags & kFlagZeroPacket;
     urb.buffer = slot.message + kHeaderSize - (is_control ? 8 : 0);
     urb.buffer_length = length + (is_control ? 8 : 0);
     must(::ioctl(usbfs_, USBDEVFS_SUBMITURB, &urb), "SUBMITURB");
@@ -224,16 +226,17 @@ class Exporter {
   std::vector<Slot*> free_;
 };
 
-unsigned attribute(const std::string& busid, const char* name, int base) {
-  std::ifstream file("/sys/bus/usb/devices/" + busid + "/" + name);
-  std::string text;
-  file >> text;
-  return static_cast<unsigned>(std::stoul(text, nullptr, base));
+/// Of the device in sysfs.
+std::uint32_t number_of(const std::filesystem::path& device, const char* name, int base = 10) {
+  const auto number = periprox::physical::read_number(device / name, base);
+  if (!number) fail(name);
+  return *number;
 }
 
 void serve(const std::string& busid, int tcp_port) {
-  const unsigned busnum = attribute(busid, "busnum", 10);
-  const unsigned devnum = attribute(busid, "devnum", 10);
+  const auto device = std::filesystem::path("/sys/bus/usb/devices") / busid;
+  const auto busnum = number_of(device, "busnum");
+  const auto devnum = number_of(device, "devnum");
   std::array<char, 64> node{};
   std::snprintf(node.data(), node.size(), "/dev/bus/usb/%03u/%03u", busnum, devnum);
   const int usbfs = must(::open(node.data(), O_RDWR | O_CLOEXEC), "open");
@@ -252,17 +255,20 @@ void serve(const std::string& busid, int tcp_port) {
   ImportRequest request;
   if (!read_all(client, &request, sizeof request)) fail("the import");
   ImportReply reply;
-  reply.device.path = make_name<256>("/sys/bus/usb/devices/" + busid);
+  reply.device.path = make_name<256>(device.string());
   reply.device.busid = make_name<kBusIdSize>(busid);
   reply.device.busnum = busnum;
   reply.device.devnum = devnum;
-  reply.device.speed = 3;  // High.
-  reply.device.idVendor = static_cast<std::uint16_t>(attribute(busid, "idVendor", 16));
-  reply.device.idProduct = static_cast<std::uint16_t>(attribute(busid, "idProduct", 16));
+  const auto mbps = periprox::physical::read_attribute(device / "speed");
+  const auto speed = periprox::usb::parse_speed_mbps(mbps.value_or(""));
+  if (!speed) fail("speed");
+  reply.device.speed = static_cast<std::uint32_t>(*speed);
+  reply.device.idVendor = static_cast<std::uint16_t>(number_of(device, "idVendor", 16));
+  reply.device.idProduct = static_cast<std::uint16_t>(number_of(device, "idProduct", 16));
   reply.device.bConfigurationValue =
-      static_cast<std::uint8_t>(attribute(busid, "bConfigurationValue", 10));
+      static_cast<std::uint8_t>(number_of(device, "bConfigurationValue"));
   reply.device.bNumConfigurations =
-      static_cast<std::uint8_t>(attribute(busid, "bNumConfigurations", 10));
+      static_cast<std::uint8_t>(number_of(device, "bNumConfigurations"));
   reply.device.bNumInterfaces = 1;
   must(static_cast<int>(::send(client, &reply, sizeof reply, 0)), "send");
   Exporter(usbfs, client).run();

@@ -157,10 +157,10 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
         end_input(got == 0 ? 0 : errno);
         return;
       }
-      if (waits || static_cast<std::size_t>(got) < wanted) in_watch->drained({.read = true});
-      if (waits) return;
-      protocol->received(static_cast<std::size_t>(got), loop.now());
-      if (static_cast<std::size_t>(got) < wanted) return;
+      const bool is_all = waits || static_cast<std::size_t>(got) < wanted;
+      if (is_all) in_watch->drained({.read = true});
+      if (!waits) protocol->received(static_cast<std::size_t>(got), loop.now());
+      if (is_all) return;
     }
   }
 

@@ -184,11 +184,13 @@ void Loop::batch(const std::function<void()>& work) { impl_->batch(work); }
 void Loop::Impl::batch(const std::function<void()>& call) {
   ++batches;
   call();
-  // What is called here may ask for more.
-  for (std::size_t i = 0; batches == 1 && i < deferred.size(); ++i) {
-    if (Deferred* const next = deferred[i]; next != nullptr) next->make();
+  if (batches == 1) {
+    // What is called here may ask for more.
+    for (std::size_t i = 0; i < deferred.size(); ++i) {
+      if (Deferred* const next = deferred[i]; next != nullptr) next->make();
+    }
+    deferred.clear();
   }
-  if (batches == 1) deferred.clear();
   --batches;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -246,6 +247,17 @@ class DrainedWatchTest : public WatchTest {
         Drained::HandlerSays);
   }
 
+  /// `end` ends what comes from the other side.
+  void expect_end_after_last_bytes(const std::function<void()>& end) {
+    watch_ours(64);
+    watch->want({.read = true});
+    say("all");
+    end();
+    loop.run();
+    EXPECT_EQ(heard, "all");
+    EXPECT_TRUE(ended);
+  }
+
   std::optional<Watch> watch;
   std::string heard;
   Ready told;
@@ -266,23 +278,11 @@ TEST_F(DrainedWatchTest, TellsAgainAndAgainUntilNothingIsLeft) {
 }
 
 TEST_F(DrainedWatchTest, TellsOfAnEndThatCameWithTheLastBytes) {
-  watch_ours(64);
-  watch->want({.read = true});
-  say("all");
-  theirs.reset();
-  loop.run();
-  EXPECT_EQ(heard, "all");
-  EXPECT_TRUE(ended);
+  expect_end_after_last_bytes([&] { theirs.reset(); });
 }
 
 TEST_F(DrainedWatchTest, TellsOfAnEndOfOneDirection) {
-  watch_ours(64);
-  watch->want({.read = true});
-  say("all");
-  ASSERT_EQ(::shutdown(theirs.get(), SHUT_WR), 0);
-  loop.run();
-  EXPECT_EQ(heard, "all");
-  EXPECT_TRUE(ended);
+  expect_end_after_last_bytes([&] { ASSERT_EQ(::shutdown(theirs.get(), SHUT_WR), 0); });
 }
 
 TEST_F(DrainedWatchTest, RemembersWhatCameWhileItWasNotWanted) {

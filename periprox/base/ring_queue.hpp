@@ -3,8 +3,8 @@
 
 #include <bit>
 #include <cstddef>
+#include <memory>
 #include <utility>
-#include <vector>
 
 namespace periprox {
 
@@ -18,31 +18,44 @@ class RingQueue {
   [[nodiscard]] const T& front() const { return places_[head_]; }
   [[nodiscard]] T& back() { return (*this)[size_ - 1]; }
   /// The i-th from the front; i < size().
-  [[nodiscard]] T& operator[](std::size_t i) { return places_[(head_ + i) & (places_.size() - 1)]; }
+  [[nodiscard]] T& operator[](std::size_t i) { return places_[(head_ + i) & (capacity_ - 1)]; }
 
   T& push(T value) {
-    if (size_ == places_.size()) grow();
-    T& place = places_[(head_ + size_) & (places_.size() - 1)];
+    T& place = emplace();
     place = std::move(value);
-    ++size_;
     return place;
   }
   T pop() {
     T value = std::exchange(places_[head_], T{});
-    head_ = (head_ + 1) & (places_.size() - 1);
-    --size_;
+    drop_front();
     return value;
   }
 
+  /// A new last one, for the caller to fill in: it holds whatever drop_front() left in its place, a
+  /// T{} if all are popped.
+  T& emplace() {
+    if (size_ == capacity_) grow();
+    return places_[(head_ + size_++) & (capacity_ - 1)];
+  }
+  /// pop() for those who have emptied the front themselves, or do not mind what stays in it.
+  void drop_front() {
+    head_ = (head_ + 1) & (capacity_ - 1);
+    --size_;
+  }
+
  private:
-  void grow() {
-    std::vector<T> larger(places_.empty() ? 8 : places_.size() * 2);
+  // Rare, and so out of the way of those who push.
+  [[gnu::noinline]] void grow() {
+    const std::size_t wanted = capacity_ == 0 ? 8 : capacity_ * 2;
+    auto larger = std::make_unique<T[]>(wanted);
     for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move((*this)[i]);
     places_ = std::move(larger);
+    capacity_ = wanted;
     head_ = 0;
   }
 
-  std::vector<T> places_;  // Its size is a power of two.
+  std::unique_ptr<T[]> places_;
+  std::size_t capacity_ = 0;  // A power of two.
   std::size_t head_ = 0;
   std::size_t size_ = 0;
 };

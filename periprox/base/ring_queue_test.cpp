@@ -1,8 +1,9 @@
 #include "periprox/base/ring_queue.hpp"
 
-#include <memory>
-
 #include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
 
 namespace periprox {
 namespace {
@@ -65,6 +66,16 @@ TEST(RingQueue, ReturnsThePlaceOfWhatWasPushed) {
   RingQueue<int> queue;
   queue.push(1) = 5;
   EXPECT_EQ(queue.front(), 5);
+}
+
+TEST(RingQueue, LeavesInAPlaceWhatItsOwnerLeftThere) {
+  RingQueue<std::string> queue;
+  for (int i = 0; i < 8; ++i) queue.push("full");
+  queue.front() = "kept";
+  queue.drop_front();
+  EXPECT_EQ(queue.size(), 7U);
+  EXPECT_EQ(queue.emplace(), "kept");
+  EXPECT_EQ(queue.back(), "kept");
 }
 
 }  // namespace

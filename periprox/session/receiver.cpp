@@ -9,16 +9,18 @@ namespace periprox::session {
 std::span<const MutableBytes> Receiver::places() {
   std::size_t count = 0;
   if (!target_.empty()) places_[count++] = target_;
-  compact();
+  if (begin_ == end_) {
+    begin_ = end_ = 0;
+  } else if (begin_ != 0) {
+    compact();
+  }
   // Behind a large payload only one header is welcome: more would be the start of the next payload,
   // which then had to be copied.
-  if (large_payloads_ && end_ < header_size_) {
-    reserve(kSmallStage);
-    places_[count++] = {stage_.get() + end_, header_size_ - end_};
-  } else {
-    reserve(std::max(end_ + header_size_, busy_ ? kLargeStage : kSmallStage));
-    places_[count++] = {stage_.get() + end_, capacity_ - end_};
-  }
+  const bool one_header = large_payloads_ && end_ < header_size_;
+  const std::size_t wanted =
+      one_header ? kSmallStage : std::max(end_ + header_size_, busy_ ? kLargeStage : kSmallStage);
+  if (capacity_ < wanted) grow(wanted);
+  places_[count++] = {stage_.get() + end_, (one_header ? header_size_ : capacity_) - end_};
   return {places_.data(), count};
 }
 
@@ -63,14 +65,12 @@ void Receiver::skip(std::uint64_t count) {
 // Moves what is staged to the front. That is little: a parser takes whole messages, so at most the
 // start of a header is left when it wants to read on.
 void Receiver::compact() {
-  if (begin_ == 0) return;
-  if (staged() > 0) std::memmove(stage_.get(), stage_.get() + begin_, staged());
+  std::memmove(stage_.get(), stage_.get() + begin_, staged());
   end_ -= begin_;
   begin_ = 0;
 }
 
-void Receiver::reserve(std::size_t capacity) {
-  if (capacity_ >= capacity) return;
+void Receiver::grow(std::size_t capacity) {
   auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity);
   if (end_ > 0) std::memcpy(larger.get(), stage_.get(), end_);
   stage_ = std::move(larger);

@@ -44,6 +44,16 @@ class Receiver {
     return value;
   }
 
+  /// As take(), but where it lies: valid until the next call of places().
+  template <typename T>
+  requires(std::is_trivially_copyable_v<T> && alignof(T) == 1)
+      [[nodiscard]] const T* take_in_place() {
+    if (staged() < sizeof(T)) return nullptr;
+    const auto* value = reinterpret_cast<const T*>(stage_.get() + begin_);
+    consume(sizeof(T));
+    return value;
+  }
+
   /// Takes a line without its end; empty when its end is not there yet.
   [[nodiscard]] std::optional<std::string> take_line();
 
@@ -66,8 +76,9 @@ class Receiver {
     begin_ += count;
     taken_ += count;
   }
-  void compact();
-  void reserve(std::size_t capacity);
+  // Rare, and so out of the way.
+  [[gnu::noinline]] void compact();
+  [[gnu::noinline]] void grow(std::size_t capacity);
 
   std::size_t header_size_;
   std::unique_ptr<std::byte[]> stage_;

@@ -50,6 +50,17 @@ TEST(Receiver, TakesAStructThatArrivedByteByByte) {
   EXPECT_TRUE(std::ranges::equal(header->bytes, bytes));
 }
 
+TEST(Receiver, GivesAStructWhereItLies) {
+  Receiver receiver(kHeader);
+  const auto bytes = pattern(2 * kHeader);
+  read_once(receiver, Bytes(bytes).first(2 * kHeader - 1));
+  const auto* const header = receiver.take_in_place<Header>();
+  ASSERT_NE(header, nullptr);
+  EXPECT_TRUE(std::ranges::equal(header->bytes, Bytes(bytes).first(kHeader)));
+  EXPECT_EQ(receiver.take_in_place<Header>(), nullptr);
+  EXPECT_EQ(receiver.offset(), kHeader);
+}
+
 TEST(Receiver, CountsWhatWasTaken) {
   Receiver receiver(kHeader);
   read_once(receiver, pattern(100));

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -23,7 +24,13 @@ class Sender {
   void put_payload(Payload payload, std::size_t count);
   template <typename T>
   requires std::is_trivially_copyable_v<T>
-  void put_struct(const T& value) { put(bytes_of(value)); }
+  void put_struct(const T& value) {
+    if (room() < sizeof(T)) {
+      put(bytes_of(value));
+    } else {
+      std::memcpy(extend(sizeof(T)), &value, sizeof(T));  // Of a known size: no call.
+    }
+  }
 
   /// Bytes that were put and not yet written.
   [[nodiscard]] std::size_t queued() const { return queued_; }
@@ -48,7 +55,12 @@ class Sender {
   };
   static constexpr std::size_t kBlockSize = 16 * 1024;
 
-  void copy_in(Bytes bytes);
+  /// Bytes that fit into the block.
+  [[nodiscard]] std::size_t room() const {
+    return block_ == nullptr ? 0 : kBlockSize - block_used_;
+  }
+  std::byte* extend(std::size_t size);
+  void drop_front();
 
   RingQueue<Segment> segments_;
   std::unique_ptr<std::byte[]> block_;  // Small things are copied here.

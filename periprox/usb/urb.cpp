@@ -30,11 +30,7 @@ struct UrbPool::Shelf {
     while (free != nullptr) delete std::exchange(free, free->next_free);
   }
   void put_back(detail::UrbRecord* record) {
-    // The packet list keeps its capacity: that is what makes an isochronous stream allocation-free.
-    auto packets = std::move(record->iso_packets);
-    packets.clear();
-    static_cast<UrbData&>(*record) = UrbData{};
-    record->iso_packets = std::move(packets);
+    record->clear();
     record->device_note = 0;
     record->next_free = std::exchange(free, record);
     if (--records_out == 0 && orphaned) delete this;
@@ -85,8 +81,22 @@ void Urb::complete() {
   drop();
 }
 
+void UrbData::clear() {
+  endpoint = {};
+  type = {};
+  flags = {};
+  setup = {};
+  length = actual_length = 0;
+  if (payload) payload.reset();
+  iso_packets.clear();
+  interval = 0;
+  start_frame = 0;
+  error_count = 0;
+  stream_id = 0;
+  status = Status::Ok;
+}
+
 void Urb::drop() noexcept {
-  if (record_ == nullptr) return;
   if (record_->sink_count > 0) {
     complete(Status::Cancelled, 0);
     return;

@@ -66,6 +66,10 @@ struct UrbData {
   std::uint16_t stream_id = 0;    ///< Bulk streams; 0 = none.
   Status status = Status::Ok;
 
+  /// Ready for another transfer: like a new one, but that the list of packets keeps its capacity,
+  /// which is what makes an isochronous stream allocation-free.
+  void clear();
+
   [[nodiscard]] bool is_in() const { return endpoint.is_in(); }
   /// The payload bytes that mean something: `length` of OUT, `actual_length` of non-isochronous IN.
   [[nodiscard]] MutableBytes data() const {
@@ -138,12 +142,14 @@ class Urb {
   Urb(Urb&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
   Urb& operator=(Urb&& other) noexcept {
     if (this != &other) {
-      drop();
+      if (record_ != nullptr) drop();
       record_ = std::exchange(other.record_, nullptr);
     }
     return *this;
   }
-  ~Urb() { drop(); }
+  ~Urb() {
+    if (record_ != nullptr) drop();
+  }
 
   [[nodiscard]] explicit operator bool() const { return record_ != nullptr; }
   [[nodiscard]] UrbData* operator->() const { return record_; }

@@ -1,5 +1,7 @@
 #include "periprox/physical/blocking_pool.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -7,6 +9,12 @@
 #include <vector>
 
 namespace periprox::physical {
+namespace {
+
+/// Longer than the pauses within whatever asks for many jobs.
+constexpr auto kIdleTime = std::chrono::milliseconds(10);
+
+}  // namespace
 
 struct BlockingPool::Shared {
   std::mutex mutex;
@@ -22,9 +30,12 @@ struct BlockingPool::Shared {
     std::unique_lock lock(mutex);
     while (true) {
       ++idle;
-      work.wait(lock, [this] { return closing || !jobs.empty(); });
+      work.wait_for(lock, kIdleTime, [this] { return closing || !jobs.empty(); });
       --idle;
-      if (jobs.empty()) return;
+      if (jobs.empty()) {
+        if (!closing) detach_this_thread();  // Else the one who closes waits for it.
+        return;
+      }
       auto job = std::move(jobs.front());
       jobs.pop_front();
       ++running;
@@ -36,9 +47,18 @@ struct BlockingPool::Shared {
       if (running == 0 && jobs.empty()) finished.notify_all();
     }
   }
+
+  void detach_this_thread() {
+    const auto is_this = [](const std::thread& thread) {
+      return thread.get_id() == std::this_thread::get_id();
+    };
+    const auto self = std::find_if(threads.begin(), threads.end(), is_this);
+    self->detach();
+    threads.erase(self);
+  }
 };
 
-BlockingPool::BlockingPool() : shared_(std::make_unique<Shared>()) {}
+BlockingPool::BlockingPool() : shared_(std::make_shared<Shared>()) {}
 
 BlockingPool::~BlockingPool() {
   {
@@ -46,7 +66,7 @@ BlockingPool::~BlockingPool() {
     shared_->closing = true;
   }
   shared_->work.notify_all();
-  for (auto& thread : shared_->threads) thread.join();
+  for (auto& thread : shared_->threads) thread.join();  // None leaves the list any more.
 }
 
 void BlockingPool::run(std::function<void()> job) {
@@ -55,7 +75,8 @@ void BlockingPool::run(std::function<void()> job) {
     shared_->jobs.push_back(std::move(job));
     // Threads that were woken but did not yet take their job still count as idle.
     if (shared_->idle < shared_->jobs.size()) {
-      shared_->threads.emplace_back([shared = shared_.get()] { shared->serve(); });
+      // A thread that is detached may still be on its way out when the pool is gone.
+      shared_->threads.emplace_back([shared = shared_] { shared->serve(); });
     }
   }
   shared_->work.notify_one();

@@ -12,8 +12,9 @@
 namespace periprox::physical {
 
 /// Runs jobs on threads of its own, each at once: a device that hangs in a reset holds up no other.
-/// Idle threads are kept for the next job. Thread-safe. Its destructor waits until every job is
-/// done, so whatever jobs refer to (an event loop) outlives it.
+/// Idle threads are kept for the next job, for a moment: the kernel is quicker with a process of
+/// one thread, whose descriptors nobody else can close meanwhile. Thread-safe. Its destructor waits
+/// until every job is done, so whatever jobs refer to (an event loop) outlives it.
 class BlockingPool {
  public:
   BlockingPool();
@@ -43,7 +44,7 @@ class BlockingPool {
 
  private:
   struct Shared;
-  std::unique_ptr<Shared> shared_;
+  std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace periprox::physical

@@ -19,6 +19,15 @@ static_assert(kRoom >= MappedPool::kSetupRoom);
 }  // namespace
 
 struct MappedPool::Shelf final : PayloadOwner {
+  /// The pieces of one size that are free.
+  struct Stack {
+    void put(std::byte* piece) { places[count++] = piece; }
+
+    std::vector<std::byte*> places;  // Room for all that were made.
+    std::size_t count = 0;
+    std::size_t made = 0;
+  };
+
   Shelf(std::shared_ptr<Usbfs> file, std::size_t most) : usbfs(std::move(file)), limit(most) {}
   ~Shelf() {
     for (std::byte* block : shared_blocks) usbfs->unmap(block, kSharedBlock);
@@ -27,20 +36,18 @@ struct MappedPool::Shelf final : PayloadOwner {
 
   void release(std::byte* data, std::uint32_t capacity, std::uint64_t tag) noexcept override {
     (void)capacity;
-    free[tag].push_back(data);  // Has the capacity: reserved when the piece was made.
+    free[tag].put(data);
     if (--pieces_out == 0 && orphaned) delete this;
   }
 
   std::byte* take(unsigned size_class) {
-    auto& pieces = free[size_class];
-    if (pieces.empty() && !grow(size_class)) return nullptr;
-    std::byte* piece = pieces.back();
-    pieces.pop_back();
+    Stack& pieces = free[size_class];
+    if (pieces.count == 0 && !grow(size_class)) return nullptr;
     ++pieces_out;
-    return piece;
+    return pieces.places[--pieces.count];
   }
 
-  bool grow(unsigned size_class) {
+  [[gnu::noinline]] bool grow(unsigned size_class) {
     const std::size_t size = std::size_t{1} << size_class;
     if (size_class > kLargestSharedClass) {
       std::byte* block = map(size);
@@ -57,9 +64,9 @@ struct MappedPool::Shelf final : PayloadOwner {
   }
 
   void add(unsigned size_class, std::byte* piece) {
-    auto& pieces = free[size_class];
-    pieces.reserve(++made[size_class]);
-    pieces.push_back(piece);
+    Stack& pieces = free[size_class];
+    pieces.places.resize(++pieces.made);
+    pieces.put(piece);
   }
 
   std::byte* map(std::size_t size) {
@@ -77,12 +84,11 @@ struct MappedPool::Shelf final : PayloadOwner {
 
   void trim() {
     for (unsigned size_class = kLargestSharedClass + 1; size_class <= kLargestClass; ++size_class) {
-      for (std::byte* block : free[size_class]) {
-        usbfs->unmap(block, std::size_t{1} << size_class);
+      Stack& pieces = free[size_class];
+      for (; pieces.count > 0; --pieces.made) {
+        usbfs->unmap(pieces.places[--pieces.count], std::size_t{1} << size_class);
         mapped -= std::size_t{1} << size_class;
-        --made[size_class];
       }
-      free[size_class].clear();
     }
   }
 
@@ -92,8 +98,7 @@ struct MappedPool::Shelf final : PayloadOwner {
   bool refused = false;
   bool orphaned = false;
   std::size_t pieces_out = 0;
-  std::array<std::vector<std::byte*>, kLargestClass + 1> free;
-  std::array<std::size_t, kLargestClass + 1> made{};
+  std::array<Stack, kLargestClass + 1> free;
   std::vector<std::byte*> shared_blocks;
 };
 

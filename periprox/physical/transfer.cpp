@@ -16,15 +16,21 @@ using usb::TransferType;
 // USBFS_XFER_MAX is somewhat less than this; nothing near it can be allocated anyway.
 constexpr std::uint32_t kMostBytes = std::numeric_limits<std::int32_t>::max() / 2;
 
-KernelUrb& use_piece(Transfer& transfer, std::size_t index, std::size_t packet_capacity) {
+/// Rare: pieces are kept for the next transfer.
+[[gnu::noinline]] void make_piece(Transfer& transfer, std::size_t index,
+                                  std::size_t packet_capacity) {
   auto& pieces = transfer.pieces;
   if (pieces.size() <= index) pieces.resize(index + 1);
-  auto& place = pieces[index];
+  pieces[index] = std::make_unique<KernelUrb>(packet_capacity);
+}
+
+KernelUrb& use_piece(Transfer& transfer, std::size_t index, std::size_t packet_capacity) {
+  const auto& pieces = transfer.pieces;
   // The record may have served another kind of transfer before, without room for packets.
-  if (place == nullptr || place->packet_capacity() < packet_capacity) {
-    place = std::make_unique<KernelUrb>(packet_capacity);
+  if (pieces.size() <= index || pieces[index]->packet_capacity() < packet_capacity) {
+    make_piece(transfer, index, packet_capacity);
   }
-  KernelUrb& piece = *place;
+  KernelUrb& piece = *pieces[index];
   *piece.raw() = usbdevfs_urb{};
   piece.owner = &transfer;
   piece.first_packet = 0;

@@ -1,6 +1,6 @@
-// The sans-IO contract: a protocol is told what arrived and what time it is, and says what it wants
-// written and when it wants to be woken. It never reaches a socket, so every cut and every race of
-// a connection is a plain function call in a test.
+// The sans-IO contract: a protocol is told what arrived, and says what it wants written and when it
+// wants to be woken, which is when it learns what time it is. It never reaches a socket, so every
+// cut and every race of a connection is a plain function call in a test.
 #pragma once
 
 #include <cstddef>
@@ -40,14 +40,14 @@ class Protocol {
   /// (back-pressure). The places stay valid until received() or receive_ended().
   virtual std::span<const MutableBytes> receive_into() = 0;
   /// `count` bytes were read into those places (front to back).
-  virtual void received(std::size_t count, TimePoint now) = 0;
+  virtual void received(std::size_t count) = 0;
   /// No byte will come any more: the peer closed (no error) or the connection broke.
   virtual void receive_ended(std::optional<Error> error) = 0;
 
   /// Puts the segments to be written into `segments`, front first; returns how many. They stay
   /// valid until written().
   virtual std::size_t gather(std::span<Bytes> segments) = 0;
-  /// `count` bytes of the gathered segments were written.
+  /// `count` bytes of the gathered segments were written. Others may have been received meanwhile.
   virtual void written(std::size_t count) = 0;
 
   /// When woken() is wanted, if at all.

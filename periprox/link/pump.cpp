@@ -18,6 +18,7 @@
 #include <optional>
 #include <utility>
 
+#include "periprox/link/eager_reads.hpp"
 #include "periprox/loop/loop.hpp"
 
 namespace periprox::link {
@@ -27,6 +28,8 @@ constexpr std::size_t kMaxWriteSegments = 128;
 /// Reads before the answers to the first of them are written: more would let a fast peer wait long,
 /// none would give each of its messages an answer, and a wake-up, of its own.
 constexpr int kMaxReads = 5;
+/// Answers after which it is read at once, before others have their turn.
+constexpr int kMaxEagerReads = 4;
 /// How long a finished protocol's last bytes may wait for a peer that does not read.
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 
@@ -73,6 +76,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
         ended(std::move(the_ended)),
         in(std::move(in_fd)),
         out(std::move(out_fd)) {
+    reads_from_socket = socket_option(in.get(), SO_TYPE).has_value();
     writes_to_socket = socket_option(write_fd(), SO_TYPE).has_value();
     if (!writes_to_socket) ignore_broken_pipes();
     set_nonblocking(in);
@@ -108,12 +112,22 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     update_wants();
   }
 
+  /// Right after an answer was written; true when the next message was there.
+  bool read_eagerly() {
+    if (!may_read() || !eager_reads.worth_trying()) return false;
+    const bool found_something = read();
+    eager_reads.learn(found_something);
+    return found_something;
+  }
+
+  [[nodiscard]] bool may_read() const { return !closing && !input_ended && !held_back; }
+
   /// What the watches are to tell from now on.
   void update_wants() {
     if (dead) return;
     // The protocol is asked only after it once had no place for what came.
     if (held_back) held_back = protocol->receive_into().empty();
-    const Ready reading{.read = !closing && !input_ended && !held_back};
+    const Ready reading{.read = may_read()};
     const Ready writing{.write = write_blocked};
     if (out_watch) {
       in_watch->want(reading);
@@ -128,23 +142,27 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
     if (dead) return;
     if (ready.write) write_blocked = false;
     // What this gives other pumps to write leaves in the same turn of the loop.
-    loop.batch([&] {
-      if (ready.read && !closing) {
-        is_reading = true;
-        read();
-        is_reading = false;
-      }
-      service();
-    });
+    const Loop::Batch batch(loop);
+    if (ready.read && !closing) read();
+    service();
   }
 
-  /// Reads until nothing more is there, but for kMaxReads: then the next wait ends at once.
-  void read() {
+  /// Reads until nothing more is there, but for kMaxReads: then the next wait ends at once. False
+  /// when nothing was there.
+  bool read() {
+    is_reading = true;
+    const bool found_something = read_places();
+    is_reading = false;
+    return found_something;
+  }
+
+  bool read_places() {
+    bool found_something = false;
     std::array<iovec, Protocol::kMaxReceiveSegments> vectors;
     for (int i = 0; i < kMaxReads && !input_ended; ++i) {
       const auto places = protocol->receive_into();
       held_back = places.empty();
-      if (held_back) return;
+      if (held_back) break;
       std::size_t wanted = 0;
       for (std::size_t k = 0; k < places.size(); ++k) {
         vectors[k] = {places[k].data(), places[k].size()};
@@ -155,13 +173,17 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       const bool waits = got < 0 && errno == EAGAIN;
       if (got <= 0 && !waits) {
         end_input(got == 0 ? 0 : errno);
-        return;
+        break;
       }
       const bool is_all = waits || static_cast<std::size_t>(got) < wanted;
       if (is_all) in_watch->drained({.read = true});
-      if (!waits) protocol->received(static_cast<std::size_t>(got), loop.now());
-      if (is_all) return;
+      if (!waits) {
+        found_something = true;
+        protocol->received(static_cast<std::size_t>(got));
+      }
+      if (is_all) break;
     }
+    return found_something;
   }
 
   void end_input(int error_number) {
@@ -172,9 +194,9 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
   }
 
   void flush() {
-    if (write_blocked || write_failed) return;
     std::array<iovec, kMaxWriteSegments> vectors;
-    for (;;) {
+    int eager_reads_left = kMaxEagerReads;
+    while (!write_blocked && !write_failed) {
       const std::size_t count = protocol->gather(segments);
       if (count == 0) return;
       std::size_t wanted = 0;
@@ -193,11 +215,11 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
         }
         return;
       }
+      const bool is_all = static_cast<std::size_t>(done) == wanted;
+      // First of all, so that the next message is under way while we tidy up after this one.
+      if (is_all && eager_reads_left > 0 && read_eagerly()) --eager_reads_left;
       protocol->written(static_cast<std::size_t>(done));
-      if (static_cast<std::size_t>(done) < wanted) {
-        block_writing();
-        return;
-      }
+      if (!is_all) block_writing();
     }
   }
 
@@ -208,7 +230,9 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
 
   // A small URB alone is one piece each way, which the kernel takes faster than an array of one.
   ssize_t read_some(const iovec* vectors, std::size_t count) {
-    if (count == 1) return ::read(in.get(), vectors->iov_base, vectors->iov_len);
+    if (count == 1 && reads_from_socket) {
+      return ::recv(in.get(), vectors->iov_base, vectors->iov_len, 0);
+    }
     return ::readv(in.get(), vectors, static_cast<int>(count));
   }
 
@@ -291,8 +315,10 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
                           const auto keep = shared_from_this();
                           service();
                         }};
+  EagerReads eager_reads;
   TimerId timer{};
   std::optional<TimePoint> armed;
+  bool reads_from_socket = false;
   bool writes_to_socket = false;
   // Here, because clearing it for each write takes as long as the rest of flush().
   std::array<Bytes, kMaxWriteSegments> segments;

@@ -81,6 +81,36 @@ TEST_F(SocketPump, ReadsEveryPacketOfASocketThatGivesOneAtATime) {
   EXPECT_EQ(talk.received, "abcde");
 }
 
+TEST_F(SocketPump, ReadsAfterAnAnswerAtOnceWhatAPeerHasSentMeanwhile) {
+  constexpr int kMessages = 100;
+  talk.echo = true;
+  start();
+  int sent = 1;
+  talk.gathering = [&] {
+    if (sent < kMessages) write(std::to_string(sent++ % 10));
+  };
+  write("0");
+  run_until([&] { return talk.received.size() == kMessages && talk.to_send.empty(); });
+  EXPECT_EQ(read_all(ends.b.get(), kMessages), talk.received);
+  // Not before it has learned that such a peer is there, and not always: others have their turn.
+  EXPECT_GT(talk.received_while_writing, kMessages / 2);
+}
+
+TEST_F(SocketPump, LeavesOthersTheirTurnHoweverFastAPeerAnswers) {
+  talk.echo = true;
+  start();
+  bool stop = false;
+  std::array<char, 4096> answers;
+  talk.gathering = [&] {
+    (void)!::recv(ends.b.get(), answers.data(), answers.size(), MSG_DONTWAIT);
+    if (!stop) write("again ");
+  };
+  write("once ");
+  loop.call_at(loop.now() + 20ms, [&] { stop = true; });
+  run_until([&] { return stop && talk.to_send.empty(); });
+  EXPECT_TRUE(stop);
+}
+
 TEST_F(SocketPump, EchoesMoreThanTheSocketHolds) {
   talk.echo = true;
   talk.room = 64 * 1024;

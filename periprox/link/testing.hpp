@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -62,6 +63,8 @@ struct Talk {
   std::optional<TimePoint> wake_at;
   int woken = 0;
   Waker* waker = nullptr;
+  std::function<void()> gathering;  ///< Called when there is something to write, before it is.
+  int received_while_writing = 0;   ///< How often something came between gather() and written().
 };
 
 /// A protocol that does what the test's Talk says.
@@ -79,7 +82,7 @@ class TalkProtocol final : public Protocol {
                MutableBytes(place_).subspan((room + 1) / 2, room / 2)};
     return {places_.data(), room > 1 ? 2U : 1U};
   }
-  void received(std::size_t count, TimePoint /*now*/) override {
+  void received(std::size_t count) override {
     const std::string text(reinterpret_cast<const char*>(place_.data()), count);
     talk_.received += text;
     if (talk_.echo) talk_.to_send += text;
@@ -92,6 +95,8 @@ class TalkProtocol final : public Protocol {
   }
   std::size_t gather(std::span<Bytes> segments) override {
     if (talk_.to_send.empty()) return 0;
+    if (talk_.gathering) talk_.gathering();
+    received_before_ = talk_.received.size();
     const auto all = bytes_of_text(talk_.to_send);
     const auto half = segments.size() > 1 ? (all.size() + 1) / 2 : all.size();
     segments[0] = all.first(half);
@@ -99,7 +104,10 @@ class TalkProtocol final : public Protocol {
     segments[1] = all.subspan(half);
     return 2;
   }
-  void written(std::size_t count) override { talk_.to_send.erase(0, count); }
+  void written(std::size_t count) override {
+    talk_.to_send.erase(0, count);
+    if (talk_.received.size() > received_before_) ++talk_.received_while_writing;
+  }
   [[nodiscard]] std::optional<TimePoint> wake_at() const override { return talk_.wake_at; }
   void woken(TimePoint now) override {
     ++talk_.woken;
@@ -114,6 +122,7 @@ class TalkProtocol final : public Protocol {
 
  private:
   Talk& talk_;
+  std::size_t received_before_ = 0;
   std::array<std::byte, 64 * 1024> place_{};
   std::array<MutableBytes, 2> places_;
   std::optional<Error> failure_;

@@ -44,8 +44,8 @@ Loop::Impl::Impl()
       timer(must_have(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
                       "timerfd_create")) {
   // Edge-triggered: neither is ever read. Each ringing, each expiry is an event of its own.
-  for (const int fd : {doorbell.get(), timer.get()}) {
-    const int error = control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, nullptr);
+  for (const auto& [fd, mark] : {std::pair{doorbell.get(), &doorbell}, {timer.get(), &timer}}) {
+    const int error = control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, mark);
     if (error != 0) throw std::system_error(error, std::generic_category(), "epoll_ctl");
   }
 }
@@ -64,7 +64,7 @@ bool Loop::Impl::do_one(bool may_wait) {
     if (calls.make_due_call()) return true;
     if (next_event < arrived_count) {
       const auto& event = arrived[next_event++];
-      if (event.data.ptr == nullptr) continue;  // The timer, or the doorbell: the turn knows.
+      if (event.data.ptr == &timer || event.data.ptr == &doorbell) continue;  // The turn knows.
       on_event(*static_cast<Watch::Record*>(event.data.ptr), event.events);
       return true;
     }
@@ -75,9 +75,10 @@ bool Loop::Impl::do_one(bool may_wait) {
 
 /// False when nothing is left to do or, without waiting, nothing is there.
 bool Loop::Impl::begin_turn(bool may_wait) {
-  bury_dead();
+  if (!dead.empty()) bury_dead();
   queued.swap(queued_later);
-  bool waits = arm() && queued.empty() && may_wait;
+  bool is_due = !arm();
+  bool waits = !is_due && queued.empty() && may_wait;
   asleep = waits;  // Who posts, stops or lets go from now on rings; who did before is seen here.
   const bool is_held = holds > 0;  // First: who held has posted by then.
   take_posted();
@@ -92,8 +93,9 @@ bool Loop::Impl::begin_turn(bool may_wait) {
   arrived_count = got > 0 ? static_cast<std::size_t>(got) : 0;
   asleep = false;
   if (work.empty()) take_posted();
-  bool is_due = false;
-  if (!calls.empty() || armed != TimePoint::max()) {
+  // Whatever is due, the timer has told of, for it is never set for later than the first call.
+  for (std::size_t i = 0; i < arrived_count; ++i) is_due |= arrived[i].data.ptr == &timer;
+  if (is_due) {
     const TimePoint now = Clock::now();
     if (armed <= now) armed = TimePoint::max();
     calls.begin_round(now);
@@ -105,7 +107,8 @@ bool Loop::Impl::begin_turn(bool may_wait) {
 /// Sees to it that the timer fires when the first call is due, or before: then it is set anew.
 /// False when that call is due already.
 bool Loop::Impl::arm() {
-  const TimePoint first = calls.first().value_or(TimePoint::max());
+  if (calls.empty()) return true;
+  const TimePoint first = *calls.first();
   if (first >= armed) return true;
   const TimePoint now = Clock::now();
   if (first <= now) return false;
@@ -179,42 +182,46 @@ void Loop::stop() {
 
 void Loop::post(std::function<void()> work) { impl_->post(std::move(work)); }
 
-void Loop::batch(const std::function<void()>& work) { impl_->batch(work); }
+Loop::Batch::Batch(Loop& loop) : loop_(*loop.impl_) { ++loop_.batches; }
+Loop::Batch::~Batch() {
+  if (loop_.batches == 1) loop_.end_batch();
+  --loop_.batches;
+}
 
-void Loop::Impl::batch(const std::function<void()>& call) {
-  ++batches;
-  call();
-  if (batches == 1) {
-    // What is called here may ask for more.
-    for (std::size_t i = 0; i < deferred.size(); ++i) {
-      if (Deferred* const next = deferred[i]; next != nullptr) next->make();
-    }
-    deferred.clear();
+void Loop::Impl::end_batch() {
+  // What is called here may ask for more.
+  while (Deferred* const next = first_deferred) {
+    next->leave_list();
+    next->call_();
   }
-  --batches;
 }
 
 Deferred::Deferred(Loop& loop, std::function<void()> call)
     : loop_(loop.impl_.get()), call_(std::move(call)) {}
 
 Deferred::~Deferred() {
-  if (!asked_) return;
-  for (Deferred*& place : loop_->deferred) {
-    if (place == this) place = nullptr;
-  }
+  if (asked_) leave_list();
 }
 
 void Deferred::ask() {
   if (std::exchange(asked_, true)) return;
-  loop_->deferred.push_back(this);
+  before_ = loop_->last_deferred;
+  (before_ != nullptr ? before_->after_ : loop_->first_deferred) = this;
+  loop_->last_deferred = this;
   // Outside of a batch, the first that asks sees to it that there will be one.
-  if (loop_->batches > 0 || loop_->deferred.size() > 1) return;
-  loop_->post([loop = loop_] { loop->batch([] {}); });
+  if (loop_->batches > 0 || before_ != nullptr) return;
+  loop_->post([loop = loop_] {
+    ++loop->batches;
+    loop->end_batch();
+    --loop->batches;
+  });
 }
 
-void Deferred::make() {
+void Deferred::leave_list() {
+  (before_ != nullptr ? before_->after_ : loop_->first_deferred) = after_;
+  (after_ != nullptr ? after_->before_ : loop_->last_deferred) = before_;
+  before_ = after_ = nullptr;
   asked_ = false;
-  call_();
 }
 
 TimePoint Loop::now() const { return Clock::now(); }

@@ -15,6 +15,8 @@ namespace periprox {
 /// Runs everything that belongs to one thread. Only post(), stop() and what concerns a Hold may be
 /// done on another.
 class Loop final : public Timers {
+  struct Impl;
+
  public:
   Loop();
   ~Loop() override;
@@ -31,13 +33,24 @@ class Loop final : public Timers {
   void stop();
   /// Calls `work` soon, on the loop's thread.
   void post(std::function<void()> work);
-  /// Does `work`, then at once the Deferred calls that it asked for: so that answers to many
-  /// completions leave together, without another turn of the loop. On the loop's thread.
-  void batch(const std::function<void()>& work);
 
   [[nodiscard]] TimePoint now() const override;
   TimerId call_at(TimePoint when, std::function<void()> callback) override;
   void cancel(TimerId timer) override;
+
+  /// While it lives, Deferred calls wait; then they are made at once: so that answers to many
+  /// completions leave together, without another turn of the loop. One may be within another, the
+  /// outermost counts. On the loop's thread.
+  class Batch {
+   public:
+    explicit Batch(Loop& loop);
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+
+   private:
+    Impl& loop_;
+  };
 
   /// Keeps run() going while somebody else, a helper thread, will still post something. Copies hold
   /// too. The loop outlives it.
@@ -55,7 +68,6 @@ class Loop final : public Timers {
  private:
   friend class Deferred;
   friend class Watch;
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -74,11 +86,14 @@ class Deferred {
 
  private:
   friend class Loop;
-  void make();
+  void leave_list();
 
   Loop::Impl* loop_;
   std::function<void()> call_;
   bool asked_ = false;
+  // In the list of those that were asked for.
+  Deferred* before_ = nullptr;
+  Deferred* after_ = nullptr;
 };
 
 /// What a descriptor is ready for, or is watched for. An error counts as a hang-up; one makes a

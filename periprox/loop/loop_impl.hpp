@@ -17,18 +17,24 @@
 
 namespace periprox {
 
+/// Ready as bits.
+using ReadyBits = std::uint8_t;
+inline constexpr ReadyBits kRead = 1;
+inline constexpr ReadyBits kWrite = 2;
+inline constexpr ReadyBits kHangup = 4;
+
 struct Watch::Record {
   int fd = -1;
   Handler handler;
-  Ready wanted;
-  std::uint32_t registered = 0;  // Events; with `known`, so that a hang-up is heard of.
+  ReadyBits wanted = 0;
   // Edge-triggered: epoll tells once what comes, and `left` is what the handler has not drained.
+  ReadyBits left = 0;
+  ReadyBits forever = 0;  // Is never drained.
   bool edge = false;
-  Ready left;
-  Ready forever;             // Is never drained.
-  bool known = false;        // To epoll.
-  bool unwatchable = false;  // By epoll: everything is left forever.
-  bool queued = false;       // Among those to be called for what is left.
+  std::uint32_t registered = 0;  // Events; with `known`, so that a hang-up is heard of.
+  bool known = false;            // To epoll.
+  bool unwatchable = false;      // By epoll: everything is left forever.
+  bool queued = false;           // Among those to be called for what is left.
   bool dead = false;
 };
 
@@ -42,21 +48,20 @@ struct Loop::Impl {
   void post(std::function<void()> function);
   void ring();
   void take_posted();
-  void batch(const std::function<void()>& call);
+  void end_batch();
 
   // Descriptors (watch.cpp).
-  /// epoll_ctl(); its errno, 0 when all is well. `record` is null for the loop's own.
-  [[nodiscard]] int control(int operation, int fd, std::uint32_t events,
-                            Watch::Record* record) const;
+  /// epoll_ctl(); its errno, 0 when all is well. Events come with `mark`.
+  [[nodiscard]] int control(int operation, int fd, std::uint32_t events, void* mark) const;
   void add(Watch::Record& record) const;
   void forget(Watch::Record& record) const;
-  void want(Watch::Record& record, Ready ready);
+  void want(Watch::Record& record, ReadyBits ready);
   /// What epoll is to tell of it.
   [[nodiscard]] static std::uint32_t events_of(const Watch::Record& record);
   void register_anew(Watch::Record& record) const;
   void on_event(Watch::Record& record, std::uint32_t events);
   void on_edge(Watch::Record& record, std::uint32_t events);
-  void call(Watch::Record& record, Ready ready);
+  void call(Watch::Record& record, ReadyBits ready);
   void call_for_left(Watch::Record& record);
   void queue_if_left(Watch::Record& record);
   bool serve_queued();
@@ -79,8 +84,9 @@ struct Loop::Impl {
   std::deque<std::function<void()>> work;  // Of this turn.
   TimedCalls calls;
   TimePoint armed = TimePoint::max();  // What the timer is set for.
-  std::vector<Deferred*> deferred;     // Null: destroyed meanwhile.
-  int batches = 0;                     // Under way, one within the other.
+  Deferred* first_deferred = nullptr;
+  Deferred* last_deferred = nullptr;
+  int batches = 0;  // Under way, one within the other.
 
   std::array<epoll_event, 64> arrived{};
   std::size_t arrived_count = 0;

@@ -93,11 +93,15 @@ TEST(Deferred, IsCalledAtTheEndOfTheOutermostBatch) {
     order.push_back(3);
     last.ask();
   });
-  loop.batch([&] {
+  {
+    const Loop::Batch outer(loop);
     first.ask();
-    loop.batch([&] { order.push_back(1); });
+    {
+      const Loop::Batch inner(loop);
+      order.push_back(1);
+    }
     order.push_back(2);
-  });
+  }
   EXPECT_THAT(order, ElementsAre(1, 2, 3, 4));
 }
 
@@ -122,10 +126,11 @@ TEST(Deferred, IsCalledOnceHoweverOftenItIsAskedFor) {
   Deferred call(loop, [&] {
     if (++calls == 1) call.ask();  // From within: once more.
   });
-  loop.batch([&] {
+  {
+    const Loop::Batch batch(loop);
     call.ask();
     call.ask();
-  });
+  }
   EXPECT_EQ(calls, 2);
 }
 
@@ -138,10 +143,11 @@ TEST(Deferred, IsNotCalledOnceDestroyed) {
     gone.reset();
   });
   gone.emplace(loop, [&] { FAIL(); });
-  loop.batch([&] {
+  {
+    const Loop::Batch batch(loop);
     stays.ask();
     gone->ask();
-  });
+  }
   EXPECT_EQ(calls, 1);
   gone.emplace(loop, [&] { FAIL(); });
   gone->ask();

@@ -9,13 +9,18 @@
 namespace periprox {
 namespace {
 
-constexpr std::uint32_t kHangup = EPOLLHUP | EPOLLERR;
-
-Ready common(Ready one, Ready other) {
-  return {one.read && other.read, one.write && other.write, one.hangup && other.hangup};
+constexpr ReadyBits bits_of(Ready ready) {
+  return static_cast<ReadyBits>((ready.read ? kRead : 0) | (ready.write ? kWrite : 0) |
+                                (ready.hangup ? kHangup : 0));
 }
-Ready either(Ready one, Ready other) {
-  return {one.read || other.read, one.write || other.write, one.hangup || other.hangup};
+constexpr Ready ready_of(ReadyBits bits) {
+  return {(bits & kRead) != 0, (bits & kWrite) != 0, (bits & kHangup) != 0};
+}
+/// An error counts as a hang-up, which makes a descriptor ready for everything.
+constexpr ReadyBits bits_of_events(std::uint32_t events) {
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) return kRead | kWrite | kHangup;
+  return static_cast<ReadyBits>(((events & EPOLLIN) != 0 ? kRead : 0) |
+                                ((events & EPOLLOUT) != 0 ? kWrite : 0));
 }
 
 void throw_if(int error) {
@@ -25,15 +30,15 @@ void throw_if(int error) {
 }  // namespace
 
 std::uint32_t Loop::Impl::events_of(const Watch::Record& record) {
-  return (record.wanted.read ? std::uint32_t{EPOLLIN} : 0) |
-         (record.wanted.write ? std::uint32_t{EPOLLOUT} : 0) |
+  return ((record.wanted & kRead) != 0 ? std::uint32_t{EPOLLIN} : 0) |
+         ((record.wanted & kWrite) != 0 ? std::uint32_t{EPOLLOUT} : 0) |
          (record.edge ? std::uint32_t{EPOLLET} | EPOLLRDHUP : 0);
 }
 
-int Loop::Impl::control(int operation, int fd, std::uint32_t events, Watch::Record* record) const {
+int Loop::Impl::control(int operation, int fd, std::uint32_t events, void* mark) const {
   epoll_event event{};
   event.events = events;
-  event.data.ptr = record;
+  event.data.ptr = mark;
   return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0 ? 0 : errno;
 }
 
@@ -47,7 +52,7 @@ void Loop::Impl::add(Watch::Record& record) const {
     return;
   }
   record.edge = true;
-  record.left = record.forever = {.read = true, .write = true, .hangup = false};
+  record.left = record.forever = kRead | kWrite;
 }
 
 void Loop::Impl::forget(Watch::Record& record) const {
@@ -56,11 +61,11 @@ void Loop::Impl::forget(Watch::Record& record) const {
   (void)control(EPOLL_CTL_DEL, record.fd, 0, nullptr);
 }
 
-void Loop::Impl::want(Watch::Record& record, Ready ready) {
-  wanting -= record.wanted.any() ? 1 : 0;
-  wanting += ready.any() ? 1 : 0;
+void Loop::Impl::want(Watch::Record& record, ReadyBits ready) {
+  wanting -= record.wanted != 0 ? 1 : 0;
+  wanting += ready != 0 ? 1 : 0;
   record.wanted = ready;
-  if (!ready.any()) return;
+  if (ready == 0) return;
   if (!record.known && !record.unwatchable) add(record);
   if (record.edge) queue_if_left(record);
   if (record.known && (events_of(record) & ~record.registered) != 0) register_anew(record);
@@ -77,13 +82,11 @@ void Loop::Impl::on_event(Watch::Record& record, std::uint32_t events) {
     on_edge(record, events);
     return;
   }
-  const bool hangup = (events & kHangup) != 0;
-  const Ready ready = common(record.wanted, {.read = hangup || (events & EPOLLIN) != 0,
-                                             .write = hangup || (events & EPOLLOUT) != 0,
-                                             .hangup = hangup});
-  if (ready.any()) {
+  const ReadyBits arrived_bits = bits_of_events(events);
+  const ReadyBits ready = record.wanted & arrived_bits;
+  if (ready != 0) {
     call(record, ready);
-  } else if (hangup) {
+  } else if ((arrived_bits & kHangup) != 0) {
     forget(record);  // It cannot be left out of a registration.
   } else {
     register_anew(record);
@@ -91,34 +94,31 @@ void Loop::Impl::on_event(Watch::Record& record, std::uint32_t events) {
 }
 
 void Loop::Impl::on_edge(Watch::Record& record, std::uint32_t events) {
-  const bool hangup = (events & kHangup) != 0;
+  const ReadyBits ready = bits_of_events(events);
   // The end of what comes may be here together with the last of it, and is told only once.
-  record.forever =
-      either(record.forever,
-             {.read = hangup || (events & EPOLLRDHUP) != 0, .write = hangup, .hangup = hangup});
-  record.left =
-      either(record.left, {.read = (events & EPOLLIN) != 0, .write = (events & EPOLLOUT) != 0});
-  record.left = either(record.left, record.forever);
+  if ((ready & kHangup) != 0) record.forever |= ready;
+  if ((events & EPOLLRDHUP) != 0) record.forever |= kRead;
+  record.left |= ready | record.forever;
   // A Unix socket would tell of room whenever the other end reads.
-  if ((events & EPOLLOUT) != 0 && !record.wanted.write) register_anew(record);
+  if ((events & EPOLLOUT) != 0 && (record.wanted & kWrite) == 0) register_anew(record);
   call_for_left(record);
 }
 
-void Loop::Impl::call(Watch::Record& record, Ready ready) {
+void Loop::Impl::call(Watch::Record& record, ReadyBits ready) {
   ++handlers;
-  record.handler(ready);
+  record.handler(ready_of(ready));
   --handlers;
 }
 
 void Loop::Impl::call_for_left(Watch::Record& record) {
-  const Ready ready = common(record.wanted, record.left);
-  if (!ready.any()) return;
+  const ReadyBits ready = record.wanted & record.left;
+  if (ready == 0) return;
   call(record, ready);
   if (!record.dead) queue_if_left(record);
 }
 
 void Loop::Impl::queue_if_left(Watch::Record& record) {
-  if (record.queued || !common(record.wanted, record.left).any()) return;
+  if ((record.wanted & record.left) == 0 || record.queued) return;
   record.queued = true;
   queued_later.push_back(&record);
 }
@@ -134,7 +134,7 @@ bool Loop::Impl::serve_queued() {
 
 void Loop::Impl::bury_dead() {
   // A handler that runs this turn from within may be one of them.
-  if (handlers > 0 || dead.empty()) return;
+  if (handlers > 0) return;
   std::erase_if(queued_later, [](const auto* record) { return record->dead; });
   // What they own may add to them.
   const auto gone = std::exchange(dead, {});
@@ -148,22 +148,20 @@ Watch::Watch(Loop& loop, int fd, Handler handler, Drained drained)
 }
 
 Watch::~Watch() {
-  loop_->want(*record_, {});
+  loop_->want(*record_, 0);
   loop_->forget(*record_);
   record_->dead = true;
   loop_->dead.push_back(std::move(record_));
 }
 
 void Watch::want(Ready ready) {
-  if (ready != record_->wanted) loop_->want(*record_, ready);
+  if (const auto bits = bits_of(ready); bits != record_->wanted) loop_->want(*record_, bits);
 }
 void Watch::drained(Ready ready) {
-  auto& left = record_->left;
-  const auto& forever = record_->forever;
-  left.read = left.read && (!ready.read || forever.read);
-  left.write = left.write && (!ready.write || forever.write);
+  const ReadyBits kept = static_cast<ReadyBits>(~bits_of(ready)) | kHangup | record_->forever;
+  record_->left &= kept;
 }
-Ready Watch::wanted() const { return record_->wanted; }
+Ready Watch::wanted() const { return ready_of(record_->wanted); }
 int Watch::fd() const { return record_->fd; }
 
 }  // namespace periprox

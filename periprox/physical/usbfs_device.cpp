@@ -99,19 +99,15 @@ void UsbfsDevice::Impl::close() {
 }
 
 Transfer& UsbfsDevice::Impl::take_transfer() {
-  if (free_.empty()) {
-    transfers_->push_back(std::make_unique<Transfer>());
-    free_.reserve(transfers_->size());
-    return *transfers_->back();
-  }
-  Transfer& transfer = *free_.back();
-  free_.pop_back();
+  if (free_ == nullptr) return *transfers_->emplace_back(std::make_unique<Transfer>());
+  Transfer& transfer = *free_;
+  free_ = transfer.after;
   return transfer;
 }
 
-TransferList& UsbfsDevice::Impl::list_of(const Transfer& transfer) {
+std::size_t UsbfsDevice::Impl::list_index(const Transfer& transfer) {
   const auto endpoint = transfer.urb->endpoint;
-  return lists_[endpoint.number() == 0 ? kControl : endpoint.index()];
+  return endpoint.number() == 0 ? kControl : endpoint.index();
 }
 
 void UsbfsDevice::Impl::submit(usb::Urb urb) {
@@ -130,9 +126,9 @@ void UsbfsDevice::Impl::submit(usb::Urb urb) {
     transfer.clears_halt = clears_halt(data.setup);
     if (transfer.clears_halt) ++holds_[halt_target(transfer).index()];
   }
-  TransferList& list = list_of(transfer);
-  list.append(transfer);
-  pump(list);
+  const std::size_t index = list_index(transfer);
+  lists_[index].append(transfer);
+  pump(index);
 }
 
 void UsbfsDevice::Impl::cancel(usb::UrbHandle urb) {
@@ -184,9 +180,8 @@ void UsbfsDevice::Impl::drop_unsent(Transfer& transfer, usb::Status status) {
   if (transfer.error == 0) transfer.error = usb::to_errno(status);
 }
 
-void UsbfsDevice::Impl::pump(TransferList& list) {
-  const bool control = &list == &lists_[kControl];
-  const auto index = static_cast<std::size_t>(&list - lists_.data());
+void UsbfsDevice::Impl::pump(std::size_t index) {
+  TransferList& list = lists_[index];
   while (!gate_closed_ && !closed_ && holds_[index] == 0) {
     Transfer* transfer = list.first_waiting();
     if (transfer == nullptr) return;
@@ -195,7 +190,7 @@ void UsbfsDevice::Impl::pump(TransferList& list) {
       start_special(list, *transfer);
     } else {
       const bool after_special = !specials_.empty() && specials_.front()->serial < transfer->serial;
-      if (!control && after_special) return;
+      if (index != kControl && after_special) return;
       if (!hand_over(list, *transfer)) return;
     }
   }
@@ -203,8 +198,8 @@ void UsbfsDevice::Impl::pump(TransferList& list) {
 
 void UsbfsDevice::Impl::pump_all() {
   // Endpoint 0 last: what was submitted before a special request goes to the kernel before it.
-  for (std::size_t i = 1; i < lists_.size() && !closed_; ++i) pump(lists_[i]);
-  if (!closed_) pump(lists_[kControl]);
+  for (std::size_t i = 1; i < lists_.size() && !closed_; ++i) pump(i);
+  if (!closed_) pump(kControl);
 }
 
 /// False when the transfer has to wait.
@@ -232,10 +227,7 @@ bool UsbfsDevice::Impl::hand_over(TransferList& list, Transfer& transfer) {
       idle_retries_ = 0;
       continue;
     }
-    if (error == ENOMEM && starve(transfer)) {
-      update_wants();
-      return false;
-    }
+    if (error == ENOMEM && starve(transfer)) return false;
     const auto status = submit_status(error, transfer);
     if (transfer.submitted == 0) {
       refuse(list, transfer, status);
@@ -245,7 +237,6 @@ bool UsbfsDevice::Impl::hand_over(TransferList& list, Transfer& transfer) {
   }
   list.advance();
   transfer.state = Transfer::State::InKernel;
-  update_wants();
   return true;
 }
 
@@ -278,7 +269,7 @@ usb::EndpointAddress UsbfsDevice::Impl::halt_target(const Transfer& transfer) {
 void UsbfsDevice::Impl::release_hold(Transfer& transfer) {
   const auto index = halt_target(transfer).index();
   if (--holds_[index] > 0 || lists_[index].first_waiting() == nullptr) return;
-  loop_.post(weakly([index](Impl& self) { self.pump(self.lists_[index]); }));
+  loop_.post(weakly([index](Impl& self) { self.pump(index); }));
 }
 
 /// The record is free for another URB before anybody hears of this one.
@@ -288,7 +279,7 @@ void UsbfsDevice::Impl::hand_back(TransferList& list, Transfer& transfer) {
   usb::Urb urb = std::move(transfer.urb);
   urb.set_device_note(0);
   transfer.clear();
-  free_.push_back(&transfer);
+  transfer.after = std::exchange(free_, &transfer);
   urb.complete();
 }
 

@@ -18,26 +18,21 @@ constexpr unsigned kMostDrainTries = 400;
 
 /// The node is ready to be written to when an URB has completed; it stays registered for that, so
 /// an URB costs no system call for the waiting, and the kernel need not look whether another has:
-/// who reaps all knows. While a helper thread has the device, nothing may
-/// be reaped.
+/// who reaps all knows. While a helper thread has the device, nothing may be reaped.
 void UsbfsDevice::Impl::update_wants() {
   if (!watch_) return;
-  watch_->want({.write = !gate_closed_ && !hung_up_ && in_kernel_ > 0, .hangup = !hung_up_});
+  watch_->want({.write = !gate_closed_ && !hung_up_, .hangup = !hung_up_});
 }
 
 void UsbfsDevice::Impl::on_ready(Ready ready) {
   const auto keep = shared_from_this();
-  if (ready.write) {
-    loop_.batch([this] {
-      if (reap(kReapsPerTurn)) update_wants();
-    });
-  } else if (ready.hangup) {
-    on_hangup();
-  }
+  const Loop::Batch batch(loop_);
+  if (ready.write) reap(kReapsPerTurn);
+  if (ready.hangup && !closed_) on_hangup();
 }
 
-/// Takes what has completed; false when the device is destroyed or gone on the way.
-bool UsbfsDevice::Impl::reap(std::size_t most) {
+/// Takes what has completed.
+void UsbfsDevice::Impl::reap(std::size_t most) {
   bool connected = true;
   for (std::size_t i = 0; i < most && in_kernel_ > 0; ++i) {
     const Reaped reaped = usbfs_.reap();
@@ -47,18 +42,17 @@ bool UsbfsDevice::Impl::reap(std::size_t most) {
       break;
     }
     on_reaped(*reaped.urb);
-    if (closed_) return false;
+    if (closed_) return;
   }
   if (in_kernel_ == 0) watch_->drained({.write = true});
   if (!connected) {
     on_hangup();
-    return false;
+    return;
   }
   if (starved_ || !specials_.empty()) {
     starved_ = false;
     pump_all();
   }
-  return !closed_;
 }
 
 void UsbfsDevice::Impl::on_reaped(KernelUrb& piece) {

@@ -44,8 +44,9 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
 
   // Handing over (usbfs_device.cpp).
   Transfer& take_transfer();
-  TransferList& list_of(const Transfer& transfer);
-  void pump(TransferList& list);
+  [[nodiscard]] static std::size_t list_index(const Transfer& transfer);
+  TransferList& list_of(const Transfer& transfer) { return lists_[list_index(transfer)]; }
+  void pump(std::size_t index);
   void pump_all();
   bool hand_over(TransferList& list, Transfer& transfer);
   void refuse(TransferList& list, Transfer& transfer, usb::Status status);
@@ -61,7 +62,7 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
   // Completions and the end (usbfs_device_events.cpp).
   void update_wants();
   void on_ready(Ready ready);
-  bool reap(std::size_t most);
+  void reap(std::size_t most);
   void on_reaped(KernelUrb& piece);
   [[nodiscard]] KilledBy killed_by() const;
   void on_hangup();
@@ -96,7 +97,7 @@ class UsbfsDevice::Impl final : public std::enable_shared_from_this<Impl> {
 
   // All records; shared because the kernel may know them longer than this lives.
   std::shared_ptr<std::vector<std::unique_ptr<Transfer>>> transfers_;
-  std::vector<Transfer*> free_;
+  Transfer* free_ = nullptr;                                 // A list by `after`.
   std::array<TransferList, usb::kEndpointTableSize> lists_;  // Endpoint 0 has one, the first.
   std::vector<Transfer*> specials_;                          // Waiting or running, oldest first.
   std::array<unsigned, usb::kEndpointTableSize> holds_{};    // Halts being cleared.

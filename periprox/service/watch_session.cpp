@@ -46,7 +46,7 @@ std::span<const MutableBytes> WatchSession::receive_into() {
   return {&place_, 1};
 }
 
-void WatchSession::received(std::size_t count, TimePoint /*now*/) {
+void WatchSession::received(std::size_t count) {
   if (state_ != State::Asked) return;
   filled_ += count;
   const std::string_view text(reinterpret_cast<const char*>(room_.data()), filled_);

@@ -62,7 +62,7 @@ class WatchSession final : public Protocol {
   // Protocol
   void set_waker(Waker* waker) override { waker_ = waker; }
   std::span<const MutableBytes> receive_into() override;
-  void received(std::size_t count, TimePoint now) override;
+  void received(std::size_t count) override;
   void receive_ended(std::optional<Error> error) override;
   std::size_t gather(std::span<Bytes> segments) override;
   void written(std::size_t count) override { written_ += count; }

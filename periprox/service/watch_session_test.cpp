@@ -44,7 +44,7 @@ class WatchSessionTest : public ::testing::Test {
       const auto place = session.receive_into().front();
       const auto count = std::min(place.size(), text.size());
       std::memcpy(place.data(), text.data(), count);
-      session.received(count, kStart);
+      session.received(count);
       text.remove_prefix(count);
     }
   }
@@ -113,7 +113,7 @@ TEST_F(WatchSessionTest, RefusesWhatIsNoRequest) {
                               "watch 1-1 99999999999\n", "look 1-1 1\n"}) {
     WatchSession other(server, kStart);
     std::memcpy(other.receive_into().front().data(), request, std::strlen(request));
-    other.received(std::strlen(request), kStart);
+    other.received(std::strlen(request));
     Bytes segment;
     ASSERT_EQ(other.gather({&segment, 1}), 1U) << request;
     EXPECT_TRUE(other.finished());

@@ -64,9 +64,7 @@ class ClientPeer {
     client.on_gone([this] { ++gone; });
   }
 
-  std::size_t send(Bytes bytes, std::size_t step = kAnySize) {
-    return feed(client, bytes, step, kClientStart);
-  }
+  std::size_t send(Bytes bytes, std::size_t step = kAnySize) { return feed(client, bytes, step); }
   std::vector<Cmd> commands() { return read_commands(collect(client)); }
   /// The one CMD that was written since the last look.
   Cmd command() {

@@ -18,7 +18,7 @@ std::span<const MutableBytes> DevlistClient::receive_into() {
   return receiver_.places();
 }
 
-void DevlistClient::received(std::size_t count, TimePoint /*now*/) {
+void DevlistClient::received(std::size_t count) {
   receiver_.advance(count);
   while (!finished() && step()) {
   }
@@ -120,7 +120,7 @@ Result<std::vector<ListedDevice>> parse_devlist(Bytes reply) {
       count += part.size();
     }
     reply = reply.subspan(count);
-    client.received(count, {});
+    client.received(count);
   }
   client.receive_ended(std::nullopt);  // Answers, if the reply was cut.
   return std::move(*listed);

@@ -22,7 +22,7 @@ class DevlistClient final : public Protocol {
 
   void set_waker(Waker* /*waker*/) override {}
   std::span<const MutableBytes> receive_into() override;
-  void received(std::size_t count, TimePoint now) override;
+  void received(std::size_t count) override;
   void receive_ended(std::optional<Error> error) override;
   std::size_t gather(std::span<Bytes> segments) override { return sender_.gather(segments); }
   void written(std::size_t count) override { sender_.written(count); }

@@ -60,8 +60,7 @@ ByteVector to_vector(const T& value) {
 
 /// Hands `bytes` to a protocol, at most `step` at a time, until it takes no more. Returns how many
 /// it took.
-inline std::size_t feed(Protocol& protocol, Bytes bytes, std::size_t step = kAnySize,
-                        TimePoint now = {}) {
+inline std::size_t feed(Protocol& protocol, Bytes bytes, std::size_t step = kAnySize) {
   std::size_t fed = 0;
   while (fed < bytes.size()) {
     const auto places = protocol.receive_into();
@@ -74,7 +73,7 @@ inline std::size_t feed(Protocol& protocol, Bytes bytes, std::size_t step = kAny
     }
     if (count == 0) break;
     fed += count;
-    protocol.received(count, now);
+    protocol.received(count);
   }
   return fed;
 }
@@ -527,7 +526,7 @@ class MemoryWire {
     const auto bytes = collect(from, piece());
     append(between, bytes);
     const auto offered = std::min(piece(), between.size());
-    const auto fed = feed(to, Bytes(between).first(offered), piece(), now);
+    const auto fed = feed(to, Bytes(between).first(offered), piece());
     between.erase(between.begin(), between.begin() + static_cast<std::ptrdiff_t>(fed));
     return !bytes.empty() || fed > 0;
   }

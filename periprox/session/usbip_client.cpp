@@ -49,7 +49,7 @@ std::span<const MutableBytes> UsbipClient::receive_into() {
   return receiver_.places();
 }
 
-void UsbipClient::received(std::size_t count, TimePoint /*now*/) {
+void UsbipClient::received(std::size_t count) {
   in_call_ = true;
   receiver_.advance(count);
   process();

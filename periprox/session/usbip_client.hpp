@@ -56,7 +56,7 @@ class UsbipClient final : public Protocol, public usb::Device {
   // Protocol
   void set_waker(Waker* waker) override { waker_ = waker; }
   std::span<const MutableBytes> receive_into() override;
-  void received(std::size_t count, TimePoint now) override;
+  void received(std::size_t count) override;
   void receive_ended(std::optional<Error> error) override;
   std::size_t gather(std::span<Bytes> segments) override { return sender_.gather(segments); }
   void written(std::size_t count) override { sender_.written(count); }

@@ -393,7 +393,7 @@ TEST_F(Client, LeavesDescriptorsThatAreArrivingAloneWhenAnUrbIsSubmitted) {
     return packets;
   }());
   std::memcpy(place.data(), ret.data() + 48 + 7 + 20, 28);
-  peer.client.received(28, kClientStart);
+  peer.client.received(28);
   ASSERT_THAT(peer.done.outcomes, SizeIs(1));
   EXPECT_EQ(peer.done.outcomes[0].status, Status::Ok);
   EXPECT_EQ(peer.done.outcomes[0].iso_packets[1].actual_length, 7U);
@@ -626,7 +626,7 @@ TEST_F(Client, EndsInTheMiddleOfDataAndKeepsItsPlace) {
   peer.client.close();
   EXPECT_EQ(only().status, Status::DeviceGone);
   std::memset(place.data(), 1, place.size());
-  peer.client.received(place.size(), kClientStart);
+  peer.client.received(place.size());
   EXPECT_THAT(peer.done.outcomes, SizeIs(1));
 }
 

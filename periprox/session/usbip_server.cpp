@@ -77,7 +77,7 @@ std::span<const MutableBytes> UsbipServer::receive_into() {
   return receiver_.places();
 }
 
-void UsbipServer::received(std::size_t count, TimePoint /*now*/) {
+void UsbipServer::received(std::size_t count) {
   in_call_ = true;
   receiver_.advance(count);
   process();
@@ -103,16 +103,15 @@ void UsbipServer::written(std::size_t count) {
   in_call_ = true;
   sender_.written(count);
   if (state_ == State::AdmitSubmit && count > 0) deadline_.reset();  // Something moved.
-  process();
+  process_if_held_up();
   in_call_ = false;
 }
 
 std::optional<TimePoint> UsbipServer::wake_at() const {
-  std::optional<TimePoint> first;
-  for (const auto& when : {deadline_, gone_until_, held_until_, farewell_until_}) {
-    if (when && (!first || *when < *first)) first = when;
-  }
-  return first;
+  if (!deadline_ && !gone_until_ && !held_until_ && !farewell_until_) return std::nullopt;
+  const auto or_never = [](const auto& when) { return when.value_or(TimePoint::max()); };
+  return std::min({or_never(deadline_), or_never(gone_until_), or_never(held_until_),
+                   or_never(farewell_until_)});
 }
 
 void UsbipServer::woken(TimePoint now) {
@@ -155,12 +154,19 @@ void UsbipServer::woken(TimePoint now) {
 void UsbipServer::process() {
   if (processing_) return;
   processing_ = true;
+  held_up_ = false;
   while (receiver_.filled() && step()) {
   }
   processing_ = false;
 }
 
-/// Takes one message or part of one; false when it must wait for bytes, memory or an answer.
+/// Something was written or completed, which only matters to what waits for it.
+void UsbipServer::process_if_held_up() {
+  if (held_up_) process();
+}
+
+/// Takes one message or part of one; false when it must wait for bytes, memory or an answer. A
+/// CMD_SUBMIT that is here as a whole goes through its states at once.
 bool UsbipServer::step() {
   switch (state_) {
     case State::OpHeader:
@@ -168,12 +174,17 @@ bool UsbipServer::step() {
     case State::ImportBody:
       return read_import_body();
     case State::UrbHeader:
-      return read_urb_header();
+      if (!read_urb_header()) return false;
+      if (state_ != State::AdmitSubmit) return true;
+      [[fallthrough]];
     case State::AdmitSubmit:
-      return admit_submit();
+      if (!admit_submit()) return false;
+      if (!receiver_.filled()) return false;
+      [[fallthrough]];
     case State::OutData:
       read_iso_descriptors();
-      return true;
+      if (!receiver_.filled()) return false;
+      [[fallthrough]];
     case State::IsoDescriptors:
       submit();
       return true;
@@ -193,10 +204,14 @@ void UsbipServer::begin_urbs(Lease lease) {
 }
 
 bool UsbipServer::read_urb_header() {
-  if (memory_of_replies() > limits_.memory) return false;
+  if (memory_of_replies() > limits_.memory) {
+    held_up_ = true;
+    return false;
+  }
   message_offset_ = receiver_.offset();
-  if (receiver_.staged() < kHeaderSize) return false;
-  const auto header = *receiver_.take<CmdSubmit>();
+  const auto* const in_place = receiver_.take_in_place<CmdSubmit>();
+  if (in_place == nullptr) return false;
+  const CmdSubmit& header = *in_place;
   if (header.basic.devid != lease_->address().devid()) {
     malformed("device id " + std::to_string(header.basic.devid) +
               " is not that of the imported device");
@@ -204,8 +219,7 @@ bool UsbipServer::read_urb_header() {
   }
   switch (decode_command(header.basic.command).value_or(Command::RetSubmit)) {
     case Command::CmdSubmit:
-      decode_submit(header);
-      return true;
+      return decode_submit(header);
     case Command::CmdUnlink:
       unlink(std::bit_cast<CmdUnlink>(header));
       return true;
@@ -217,85 +231,99 @@ bool UsbipServer::read_urb_header() {
   return false;
 }
 
-void UsbipServer::decode_submit(const CmdSubmit& header) {
-  if (header.basic.direction > 1 || header.basic.ep > 15) {
-    malformed("direction " + std::to_string(header.basic.direction) + ", endpoint " +
-              std::to_string(header.basic.ep) + " do not exist");
-    return;
+/// False when nothing that comes behind it can be understood.
+bool UsbipServer::decode_submit(const CmdSubmit& header) {
+  const std::uint32_t direction = header.basic.direction;
+  const std::uint32_t number = header.basic.ep;
+  const std::int32_t length = header.transfer_buffer_length;
+  if (direction > 1 || number > 15) {
+    malformed("direction " + std::to_string(direction) + ", endpoint " + std::to_string(number) +
+              " do not exist");
+    return false;
   }
-  const bool is_in = header.basic.direction == 1;
-  if (header.transfer_buffer_length < 0 && !is_in) {
-    malformed("a buffer of " + std::to_string(header.transfer_buffer_length) +
-              " bytes cannot follow");
-    return;
+  const bool is_in = direction == 1;
+  if (length < 0 && !is_in) {
+    malformed("a buffer of " + std::to_string(length) + " bytes cannot follow");
+    return false;
   }
-  incoming_ = Incoming{.header = header,
-                       .endpoint = EndpointAddress(static_cast<std::uint8_t>(header.basic.ep),
-                                                   is_in ? Direction::In : Direction::Out),
-                       .is_in = is_in};
+  const std::int32_t packets = header.number_of_packets;
   auto& in = incoming_;
-  if (header.transfer_buffer_length < 0) {
+  in.urb = urbs_.take();
+  in.seqnum = Seqnum(header.basic.seqnum);
+  in.number_of_packets = packets;
+  in.iso_packets = 0;
+  in.refusal.reset();
+  usb::UrbData& urb = *in.urb;
+  urb.endpoint =
+      EndpointAddress(static_cast<std::uint8_t>(number), is_in ? Direction::In : Direction::Out);
+  urb.flags = decode_flags(header.transfer_flags);
+  urb.setup = header.setup;
+  urb.interval = static_cast<std::uint32_t>(std::max(0, std::int32_t{header.interval}));
+  urb.start_frame = header.start_frame;
+  if (length < 0) {
     in.refusal = Status::InvalidArgument;
   } else {
-    in.length = static_cast<std::uint32_t>(std::int32_t{header.transfer_buffer_length});
+    urb.length = static_cast<std::uint32_t>(length);
   }
 
   const auto& model = lease_->device().model();
-  const auto* endpoint = model.endpoint(in.endpoint);
-  const std::int32_t packets = header.number_of_packets;
+  const auto* endpoint = model.endpoint(urb.endpoint);
   const bool packets_plausible =
       packets > 0 && packets <= static_cast<std::int32_t>(kMaxIsoPackets);
   if (endpoint != nullptr) {
-    in.type = endpoint->type;
+    urb.type = endpoint->type;
   } else {
     // Not there now. Perhaps it was a moment ago, in another alternate setting: then its type still
     // tells whether descriptors follow. Else only the packet count can.
     in.refusal = Status::Killed;
-    in.type = model.type_in_any_setting(in.endpoint)
-                  .value_or(packets_plausible ? TransferType::Isochronous : TransferType::Bulk);
+    urb.type = model.type_in_any_setting(urb.endpoint)
+                   .value_or(packets_plausible ? TransferType::Isochronous : TransferType::Bulk);
   }
-  if (in.type == TransferType::Isochronous) {
+  if (urb.type == TransferType::Isochronous) {
     if (packets > static_cast<std::int32_t>(kMaxIsoPackets)) {
       malformed(std::to_string(packets) + " isochronous packets are more than " +
                 std::to_string(kMaxIsoPackets));
-      return;
+      return false;
     }
     if (packets > 0) in.iso_packets = static_cast<std::uint32_t>(packets);
     if (packets < -1 && !in.refusal) in.refusal = Status::InvalidArgument;
-  } else if (in.type == TransferType::Control && !in.refusal) {
-    in.refusal = judge_control(header.setup, is_in, in.length);
+  } else if (urb.type == TransferType::Control && !in.refusal) {
+    in.refusal = judge_control(urb.setup, is_in, urb.length);
   }
-  if (in.length > std::min<std::size_t>(limits_.transfer, limits_.memory))
+  if (urb.length > std::min<std::size_t>(limits_.transfer, limits_.memory))
     in.refusal = Status::NoMemory;
   state_ = State::AdmitSubmit;
+  return true;
 }
 
 /// What an URB counts against the ceiling while it is pending.
-std::size_t UsbipServer::weight(const Incoming& incoming) {
-  return incoming.length + kUrbOverhead + incoming.iso_packets * kIsoPacketOverhead;
+std::size_t UsbipServer::weight_of_incoming() const {
+  return incoming_.urb->length + kUrbOverhead + incoming_.iso_packets * kIsoPacketOverhead;
 }
 
 bool UsbipServer::admit_submit() {
   auto& in = incoming_;
+  usb::UrbData& urb = *in.urb;
+  const bool has_data = !urb.is_in() && urb.length > 0;
   if (!in.refusal) {
-    const std::size_t wanted = weight(in);
-    if (memory_in_use() > 0 && memory_in_use() + wanted > limits_.memory) {
+    const std::size_t in_use = memory_in_use();
+    if (in_use > 0 && in_use + weight_of_incoming() > limits_.memory) {
       if (!deadline_) deadline_ = kStampLater;
+      held_up_ = true;
       return false;
     }
-    if (!in.is_in && in.length > 0) {
-      in.payload = lease_->device().allocate(in.length);
-      if (!in.payload) in.refusal = Status::NoMemory;
+    if (has_data) {
+      urb.payload = lease_->device().allocate(urb.length);
+      if (!urb.payload) in.refusal = Status::NoMemory;
     }
   }
   deadline_.reset();
   state_ = State::OutData;
-  if (!in.is_in && in.refusal) {
-    receiver_.skip(in.length);
-  } else if (!in.is_in) {
-    receiver_.fill(in.payload.first(in.length));
+  if (has_data && in.refusal) {
+    receiver_.skip(urb.length);
   } else {
-    receiver_.fill({});
+    // Nothing of a message without data: the next is probably one, too.
+    receiver_.fill(urb.payload.first(has_data ? urb.length : 0));
   }
   return true;
 }
@@ -312,38 +340,29 @@ void UsbipServer::read_iso_descriptors() {
 void UsbipServer::submit() {
   state_ = State::UrbHeader;
   auto& in = incoming_;
-  const auto& header = in.header;
-  const bool is_iso = in.type == TransferType::Isochronous;
-  const auto slot = pending_.add(Seqnum(header.basic.seqnum), weight(in));
+  const Seqnum seqnum = in.seqnum;
+  const auto slot = pending_.add(seqnum, weight_of_incoming());
   if (!slot) {
-    malformed("seqnum " + std::to_string(header.basic.seqnum) + " is pending already");
+    malformed("seqnum " + std::to_string(seqnum.value()) + " is pending already");
     return;
   }
+  Urb urb = std::move(in.urb);
+  const bool is_iso = urb->type == TransferType::Isochronous;
   auto& pending = pending_[*slot];
-  pending.length = in.length;
-  pending.number_of_packets = header.number_of_packets;
-  pending.is_in = in.is_in;
+  pending.length = urb->length;
+  pending.number_of_packets = in.number_of_packets;
+  pending.is_in = urb->is_in();
   pending.is_iso = is_iso;
-
-  Urb urb = urbs_.take();
-  urb->endpoint = in.endpoint;
-  urb->type = in.type;
-  urb->flags = decode_flags(header.transfer_flags);
-  urb->setup = header.setup;
-  urb->length = in.length;
-  urb->payload = std::move(in.payload);
-  urb->interval = static_cast<std::uint32_t>(std::max(0, std::int32_t{header.interval}));
-  urb->start_frame = header.start_frame;
   for (const auto& descriptor : iso_wire_) {
     auto packet = decode_iso(descriptor);
     packet.actual_length = 0;
     urb->iso_packets.push_back(packet);
   }
-  if (is_iso && !in.refusal && check_iso_layout(urb->iso_packets, in.length)) {
+  if (is_iso && !in.refusal && check_iso_layout(urb->iso_packets, urb->length)) {
     in.refusal = Status::InvalidArgument;
   }
   if (unplugged_) in.refusal = Status::DeviceGone;
-  take_held_unlinks(Seqnum(header.basic.seqnum), pending);
+  take_held_unlinks(seqnum, pending);
   const bool unlinked = !pending.unlinks.empty();
   urb.push_sink(*this, *slot);
   if (in.refusal) {
@@ -353,7 +372,7 @@ void UsbipServer::submit() {
   pending.handle = urb.handle();
   lease_->device().submit(std::move(urb));
   if (!unlinked) return;
-  if (const auto still = pending_.find(Seqnum(header.basic.seqnum))) {
+  if (const auto still = pending_.find(seqnum)) {
     lease_->device().cancel(pending_[*still].handle);
   }
 }
@@ -425,7 +444,7 @@ void UsbipServer::on_completed(Urb urb, std::uint64_t cookie) {
   if (state_ == State::AdmitSubmit) deadline_.reset();  // Something moved.
   unlinks_waiting_ -= pending.unlinks.size();
   pending_.remove(slot);
-  process();
+  process_if_held_up();
   changed();
 }
 

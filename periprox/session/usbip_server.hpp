@@ -64,7 +64,7 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
 
   void set_waker(Waker* waker) override { waker_ = waker; }
   std::span<const MutableBytes> receive_into() override;
-  void received(std::size_t count, TimePoint now) override;
+  void received(std::size_t count) override;
   void receive_ended(std::optional<Error> error) override;
   std::size_t gather(std::span<Bytes> segments) override { return sender_.gather(segments); }
   void written(std::size_t count) override;
@@ -99,24 +99,22 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   };
   /// The CMD_SUBMIT that is being received.
   struct Incoming {
-    wire::usbip::CmdSubmit header;
-    usb::EndpointAddress endpoint;
-    usb::TransferType type = usb::TransferType::Control;
-    std::uint32_t length = 0;
-    std::uint32_t iso_packets = 0;  ///< Descriptors that follow on the wire.
-    bool is_in = false;
+    usb::Urb urb;  ///< Filled in while it comes.
+    wire::usbip::Seqnum seqnum;
+    std::int32_t number_of_packets = 0;
+    std::uint32_t iso_packets = 0;       ///< Descriptors that follow on the wire.
     std::optional<usb::Status> refusal;  ///< Answer with this instead of submitting.
-    Payload payload;
   };
 
   void process();
+  void process_if_held_up();
   bool step();
   bool read_op_header();
   bool read_import_body();
   void claimed(Exports::ClaimResult result);
   void begin_urbs(Lease lease);
   bool read_urb_header();
-  void decode_submit(const wire::usbip::CmdSubmit& header);
+  bool decode_submit(const wire::usbip::CmdSubmit& header);
   bool admit_submit();
   void read_iso_descriptors();
   void submit();
@@ -133,7 +131,7 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   void answer_for_device(PendingUrbs::Slot slot);
   void device_gone();
   void changed();
-  [[nodiscard]] static std::size_t weight(const Incoming& incoming);
+  [[nodiscard]] std::size_t weight_of_incoming() const;
   /// What waits to be written, and the answers to UNLINKs that wait for their targets.
   [[nodiscard]] std::size_t memory_of_replies() const {
     return sender_.memory() + unlinks_waiting_ * sizeof(wire::usbip::RetUnlink);
@@ -176,6 +174,7 @@ class UsbipServer final : public Protocol, private usb::CompletionSink {
   // Given to callbacks that may come after the session is gone.
   std::shared_ptr<UsbipServer*> self_;
   bool processing_ = false;
+  bool held_up_ = false;  // What has come waits for memory.
   bool in_call_ = false;  // The pump is in a call and will look for output by itself.
 };
 

@@ -296,7 +296,7 @@ TEST(UsbipServerEnd, KeepsThePlaceOfAPayloadThatTheLinkMayBeReadingInto) {
   peer.server.close();
   EXPECT_GT(peer.device.payloads.bytes_in_use(), 0U);
   std::memset(place.data(), 1, place.size());
-  peer.server.received(place.size(), kStart);
+  peer.server.received(place.size());
   EXPECT_EQ(peer.device.submitted, 0U);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -30,6 +31,9 @@ constexpr std::size_t kMaxWriteSegments = 128;
 constexpr int kMaxReads = 5;
 /// Answers after which it is read at once, before others have their turn.
 constexpr int kMaxEagerReads = 4;
+/// Only among messages up to this size: of a large one, a read at once would bring the first part,
+/// where a wait lets more of it come.
+constexpr std::size_t kMostEagerSize = 4096;
 /// How long a finished protocol's last bytes may wait for a peer that does not read.
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 
@@ -179,6 +183,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       if (is_all) in_watch->drained({.read = true});
       if (!waits) {
         found_something = true;
+        last_read = static_cast<std::size_t>(got);
         protocol->received(static_cast<std::size_t>(got));
       }
       if (is_all) break;
@@ -217,7 +222,8 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
       }
       const bool is_all = static_cast<std::size_t>(done) == wanted;
       // First of all, so that the next message is under way while we tidy up after this one.
-      if (is_all && eager_reads_left > 0 && read_eagerly()) --eager_reads_left;
+      const bool is_small = std::max(wanted, last_read) <= kMostEagerSize;
+      if (is_all && is_small && eager_reads_left > 0 && read_eagerly()) --eager_reads_left;
       protocol->written(static_cast<std::size_t>(done));
       if (!is_all) block_writing();
     }
@@ -316,6 +322,7 @@ struct Pump::Impl final : Waker, std::enable_shared_from_this<Pump::Impl> {
                           service();
                         }};
   EagerReads eager_reads;
+  std::size_t last_read = 0;
   TimerId timer{};
   std::optional<TimePoint> armed;
   bool reads_from_socket = false;

@@ -44,6 +44,7 @@ esac
 if [[ -n ${3-} ]]; then
     mapfile -t cases < <(printf '%s\n' "${cases[@]}" | grep -E "^($3):")
     mapfile -t iso_cases < <(printf '%s\n' ${iso_cases[@]+"${iso_cases[@]}"} | grep -E "^($3):")
+    ((${#cases[@]} + ${#iso_cases[@]} > 0)) || bail_out "cases by the pattern $3, such as '1|9|27'"
 fi
 
 # Attaches by a command and measures. A server needs a moment to give the device back.

@@ -1,8 +1,9 @@
 // How it works: the loop tells readiness, the reading and writing are direct system calls. The pump
 // wants bytes unless the protocol names no place for them; it reads when there are some, and after
 // each event writes what there is, until the connection takes no more. A message costs a wait, a
-// read and, for the answer, a write: nothing is tried before it is ready, no wait is renewed, and a
-// read that got less than it had room for says that no more is there.
+// read and, for the answer, a write: no wait is renewed, and a read that got less than it had room
+// for says that no more is there. Nothing is tried before it is ready, but for one thing that saves
+// the wait where the peer is quick: right after an answer the next message may be there already.
 #include "periprox/link/pump.hpp"
 
 #include <fcntl.h>
